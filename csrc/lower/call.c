@@ -1,0 +1,104 @@
+/* csrc/lower/call.c -- finding arguments of a call by name. */
+#include "lower/call.h"
+
+#include <string.h>
+
+const toffee_arg *
+toffee_call_arg(const toffee_call *call, const char *name)
+{
+    for (size_t i = 0; i < call->n_args; i++) {
+        if (strcmp(call->args[i].name, name) == 0) {
+            return &call->args[i];
+        }
+    }
+    return NULL;
+}
+
+bool
+toffee_call_has(const toffee_call *call, const char *name)
+{
+    const toffee_arg *arg = toffee_call_arg(call, name);
+
+    return arg != NULL && arg->kind != TOFFEE_ARG_NONE;
+}
+
+toffee_value *
+toffee_call_value(const toffee_call *call, const char *name)
+{
+    const toffee_arg *arg = toffee_call_arg(call, name);
+
+    return arg != NULL && arg->kind == TOFFEE_ARG_VALUE ? arg->value : NULL;
+}
+
+int64_t
+toffee_call_int(const toffee_call *call, const char *name, int64_t fallback)
+{
+    const toffee_arg *arg = toffee_call_arg(call, name);
+
+    if (arg == NULL) {
+        return fallback;
+    }
+    switch (arg->kind) {
+    case TOFFEE_ARG_BOOL:
+    case TOFFEE_ARG_INT: return arg->i;
+    case TOFFEE_ARG_FLOAT:
+        /* Outside of what an int64 holds the conversion would be undefined. */
+        return arg->f > -0x1p63 && arg->f < 0x1p63 ? (int64_t)arg->f : fallback;
+    default: return fallback;
+    }
+}
+
+double
+toffee_call_float(const toffee_call *call, const char *name, double fallback)
+{
+    const toffee_arg *arg = toffee_call_arg(call, name);
+
+    if (arg == NULL) {
+        return fallback;
+    }
+    switch (arg->kind) {
+    case TOFFEE_ARG_BOOL:
+    case TOFFEE_ARG_INT: return (double)arg->i;
+    case TOFFEE_ARG_FLOAT: return arg->f;
+    default: return fallback;
+    }
+}
+
+bool
+toffee_call_bool(const toffee_call *call, const char *name, bool fallback)
+{
+    return toffee_call_int(call, name, fallback) != 0;
+}
+
+const char *
+toffee_call_string(const toffee_call *call, const char *name, const char *fallback)
+{
+    const toffee_arg *arg = toffee_call_arg(call, name);
+
+    return arg != NULL && arg->kind == TOFFEE_ARG_STRING ? arg->s : fallback;
+}
+
+toffee_dtype
+toffee_call_dtype(const toffee_call *call, const char *name)
+{
+    const toffee_arg *arg = toffee_call_arg(call, name);
+
+    return arg != NULL && arg->kind == TOFFEE_ARG_DTYPE ? arg->dtype : TOFFEE_DTYPE_UNDEFINED;
+}
+
+const int64_t *
+toffee_call_ints(const toffee_call *call, const char *name, size_t *n)
+{
+    const toffee_arg *arg = toffee_call_arg(call, name);
+
+    *n = 0;
+    if (arg != NULL && arg->kind == TOFFEE_ARG_INT) {
+        *n = 1;
+        return &arg->i;
+    }
+    if (arg != NULL && arg->kind == TOFFEE_ARG_INTS) {
+        *n = arg->n;
+        return arg->ints;
+    }
+    return NULL;
+}
