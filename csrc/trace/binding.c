@@ -1,0 +1,720 @@
+/* csrc/trace/binding.c -- see Note [Aliasing] and Note [Constants] in the header. */
+#include "trace/binding.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "bridge/pyerr.h"
+
+/* Constants of up to this many bytes are copied into the graph at once, where equal ones are
+ * shared; larger ones are written from their own memory. */
+#define COPY_CONSTANT_BYTES 256
+
+#define FIRST_SLOTS 256
+
+typedef struct {
+    PyObject *key; /* the tensor's address; NULL: free. Never followed without asking the weakref */
+    PyToffee_Binding binding;
+} binding_slot;
+
+struct PyToffee_Bindings {
+    PyToffee_State *state;
+    const PyToffee_DLPack *api;
+    toffee_lowering *lo;
+    toffee_arena *arena; /* the graph's */
+    binding_slot *slots;
+    size_t n_slots; /* a power of two */
+    size_t n_used;
+    TOFFEE_VEC(PyToffee_AliasSet *)
+    data_sets;                               /* parameters, inputs, constants: memory from before */
+    TOFFEE_VEC(PyToffee_AliasSet *) exposed; /* see PyToffee_AliasSet.is_exposed */
+    TOFFEE_VEC(PyObject *)
+    kept; /* strong: tensors over adopted storages, whose addresses must not
+             be used again while the trace knows them */
+};
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static binding_slot *
+find_slot(binding_slot *slots, size_t n_slots, PyObject *key)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
+    size_t i = (size_t)(hash >> 32) & (n_slots - 1);
+
+    while (slots[i].key != NULL && slots[i].key != key) {
+        i = (i + 1) & (n_slots - 1);
+    }
+    return &slots[i];
+}
+
+/* Whether the object that REF was made for is TENSOR, alive; the address alone may be reused. */
+static bool
+weakref_is(PyObject *ref, PyObject *tensor)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *object = NULL;
+    bool same = PyWeakref_GetRef(ref, &object) > 0 && object == tensor;
+
+    Py_XDECREF(object);
+    return same;
+#else
+    return PyWeakref_GetObject(ref) == tensor; /* borrowed */
+#endif
+}
+
+static bool
+weakref_is_dead(PyObject *ref)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *object = NULL;
+    bool dead = PyWeakref_GetRef(ref, &object) <= 0;
+
+    Py_XDECREF(object);
+    return dead;
+#else
+    return PyWeakref_GetObject(ref) == Py_None; /* borrowed */
+#endif
+}
+
+PyToffee_Bindings *
+PyToffee_Bindings_New(PyToffee_State *state, const PyToffee_DLPack *api, toffee_lowering *lo)
+{
+    PyToffee_Bindings *table = toffee_malloc(sizeof(*table));
+    binding_slot *slots = toffee_malloc(FIRST_SLOTS * sizeof(*slots));
+
+    if (table == NULL || slots == NULL) {
+        toffee_free(table);
+        toffee_free(slots);
+        PyErr_NoMemory();
+        return NULL;
+    }
+    memset(slots, 0, FIRST_SLOTS * sizeof(*slots));
+    *table = (PyToffee_Bindings){.state = state,
+                                 .api = api,
+                                 .lo = lo,
+                                 .arena = lo->graph->arena,
+                                 .slots = slots,
+                                 .n_slots = FIRST_SLOTS};
+    return table;
+}
+
+void
+PyToffee_Bindings_Free(PyToffee_Bindings *table)
+{
+    if (table == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < table->n_slots; i++) {
+        Py_XDECREF(table->slots[i].binding.weakref);
+    }
+    for (size_t i = 0; i < table->kept.n; i++) {
+        Py_DECREF(table->kept.data[i]);
+    }
+    toffee_free(table->slots);
+    toffee_free(table);
+}
+
+int
+PyToffee_Bindings_Traverse(PyToffee_Bindings *table, visitproc visit, void *arg)
+{
+    for (size_t i = 0; table != NULL && i < table->n_slots; i++) {
+        Py_VISIT(table->slots[i].binding.weakref);
+    }
+    for (size_t i = 0; table != NULL && i < table->kept.n; i++) {
+        Py_VISIT(table->kept.data[i]);
+    }
+    return 0;
+}
+
+/* Doubles the table, leaving behind the bindings of tensors that have died. */
+static int
+grow(PyToffee_Bindings *table)
+{
+    size_t n_slots = table->n_slots * 2;
+    binding_slot *slots = toffee_malloc(n_slots * sizeof(*slots));
+
+    if (slots == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memset(slots, 0, n_slots * sizeof(*slots));
+    table->n_used = 0;
+    for (size_t i = 0; i < table->n_slots; i++) {
+        binding_slot *old = &table->slots[i];
+
+        if (old->key == NULL) {
+            continue;
+        }
+        if (weakref_is_dead(old->binding.weakref)) {
+            Py_DECREF(old->binding.weakref);
+            continue;
+        }
+        *find_slot(slots, n_slots, old->key) = *old;
+        table->n_used++;
+    }
+    toffee_free(table->slots);
+    table->slots = slots;
+    table->n_slots = n_slots;
+    return 0;
+}
+
+PyToffee_Binding *
+PyToffee_Bindings_Find(PyToffee_Bindings *table, PyObject *tensor)
+{
+    binding_slot *slot = find_slot(table->slots, table->n_slots, tensor);
+
+    return slot->key != NULL && slot->binding.set != NULL &&
+                   weakref_is(slot->binding.weakref, tensor)
+               ? &slot->binding
+               : NULL;
+}
+
+/* Binds TENSOR, in place of an earlier binding of it or of a dead tensor at its address. */
+static int
+bind(PyToffee_Bindings *table, PyObject *tensor, PyToffee_AliasSet *set, toffee_value *value,
+     uint64_t generation)
+{
+    binding_slot *slot = NULL;
+
+    if ((table->n_used + 1) * 2 > table->n_slots && grow(table) < 0) {
+        return -1;
+    }
+    slot = find_slot(table->slots, table->n_slots, tensor);
+    if (slot->key == NULL || !weakref_is(slot->binding.weakref, tensor)) {
+        PyObject *ref = PyWeakref_NewRef(tensor, NULL);
+
+        if (ref == NULL) {
+            return -1;
+        }
+        table->n_used += slot->key == NULL;
+        slot->key = tensor;
+        Py_XSETREF(slot->binding.weakref, ref);
+    }
+    slot->binding.set = set;
+    slot->binding.value = value;
+    slot->binding.generation = generation;
+    return 0;
+}
+
+/* ---- alias sets ----------------------------------------------------------------------------- */
+
+static int
+fail_nomem(void)
+{
+    PyErr_NoMemory();
+    return -1;
+}
+
+/* INFO's geometry relative to the address BASE, its arrays copied into ARENA. */
+static int
+copy_geometry(toffee_arena *arena, const PyToffee_TensorInfo *info, uintptr_t base,
+              toffee_geometry *out)
+{
+    size_t n_bytes = (size_t)info->rank * sizeof(int64_t);
+    intptr_t distance = (intptr_t)((uintptr_t)info->data - base);
+
+    out->rank = info->rank;
+    out->sizes = toffee_arena_copy(arena, info->sizes, n_bytes);
+    out->strides = toffee_arena_copy(arena, info->strides, n_bytes);
+    out->offset = info->data != NULL ? distance / toffee_dtype_get(info->dtype)->n_bytes : 0;
+    return out->sizes != NULL && out->strides != NULL ? 0 : fail_nomem();
+}
+
+/* The same, borrowing INFO's arrays. */
+static toffee_geometry
+view_geometry(const PyToffee_AliasSet *set, const PyToffee_TensorInfo *info)
+{
+    intptr_t distance = (intptr_t)((uintptr_t)info->data - set->low);
+
+    return (toffee_geometry){.rank = info->rank,
+                             .sizes = info->sizes,
+                             .strides = info->strides,
+                             .offset = set->low != 0 && info->data != NULL
+                                           ? distance / toffee_dtype_get(info->dtype)->n_bytes
+                                           : 0};
+}
+
+/* A set whose root is the tensor of INFO with VALUE; generation 0. NULL with an exception set. */
+static PyToffee_AliasSet *
+new_set(PyToffee_Bindings *table, PyToffee_SetKind kind, const PyToffee_TensorInfo *info,
+        toffee_value *value)
+{
+    PyToffee_AliasSet *set = toffee_arena_calloc(table->arena, 1, sizeof(*set));
+
+    if (set == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    set->kind = kind;
+    set->root = value;
+    set->dtype = info->dtype;
+    PyToffee_TensorInfo_Extent(info, &set->low, &set->high);
+    if (copy_geometry(table->arena, info, (uintptr_t)info->data, &set->geometry) < 0) {
+        return NULL;
+    }
+    if (kind != PYTOFFEE_ACTIVATION && !TOFFEE_VEC_PUSH(table->arena, &table->data_sets, set)) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    return set;
+}
+
+static bool
+extent_inside(const PyToffee_AliasSet *set, const PyToffee_TensorInfo *info)
+{
+    uintptr_t low = 0;
+    uintptr_t high = 0;
+
+    PyToffee_TensorInfo_Extent(info, &low, &high);
+    return high != 0 && set->high != 0 && low >= set->low && high <= set->high;
+}
+
+static bool
+extent_overlaps(const PyToffee_AliasSet *set, uintptr_t low, uintptr_t high)
+{
+    return high != 0 && set->high != 0 && low < set->high && set->low < high;
+}
+
+/* Takes the pending write into the root. */
+static int
+flush(PyToffee_Bindings *table, PyToffee_AliasSet *set)
+{
+    toffee_status st = TOFFEE_STATUS_INIT;
+
+    if (set->pending == NULL) {
+        return 0;
+    }
+    if (toffee_view_write(table->lo, set->root, &set->geometry, &set->pending_geometry,
+                          set->pending, &set->root, &st) != TOFFEE_OK) {
+        PyToffee_Err_Set(table->state, &st);
+        return -1;
+    }
+    set->pending = NULL;
+    return 0;
+}
+
+/* What the tensor of INFO sees of SET now. NULL with an exception set. */
+static toffee_value *
+derive(PyToffee_Bindings *table, PyToffee_AliasSet *set, const PyToffee_TensorInfo *info)
+{
+    toffee_status st = TOFFEE_STATUS_INIT;
+    toffee_geometry view = view_geometry(set, info);
+    toffee_value *value = NULL;
+
+    if (info->dtype != set->dtype) {
+        PyErr_SetString(
+            table->state->TraceError,
+            "memory was written as one element type and is read as another through a "
+            "view (view(dtype), view_as_real, view_as_complex): clone() the view first");
+        return NULL;
+    }
+    if (set->pending != NULL && toffee_geometry_equal(&view, &set->pending_geometry)) {
+        return set->pending;
+    }
+    if (flush(table, set) < 0) {
+        return NULL;
+    }
+    if (toffee_view_read(table->lo, set->root, &set->geometry, &view, &value, &st) != TOFFEE_OK) {
+        PyToffee_Err_Set(table->state, &st);
+        return NULL;
+    }
+    return value;
+}
+
+/* The exposed set whose memory holds the tensor of INFO, or NULL. */
+static PyToffee_AliasSet *
+find_exposed(const PyToffee_Bindings *table, const PyToffee_TensorInfo *info)
+{
+    for (size_t i = 0; i < table->exposed.n; i++) {
+        if (extent_inside(table->exposed.data[i], info)) {
+            return table->exposed.data[i];
+        }
+    }
+    return NULL;
+}
+
+static int
+expose(PyToffee_Bindings *table, PyToffee_AliasSet *set)
+{
+    if (!set->is_exposed && !TOFFEE_VEC_PUSH(table->arena, &table->exposed, set)) {
+        return fail_nomem();
+    }
+    set->is_exposed = true;
+    return 0;
+}
+
+/* ---- before the run ------------------------------------------------------------------------- */
+
+/* An initializer called NAME with TENSOR's bytes, and its value. */
+static int
+declare_initializer(PyToffee_Bindings *table, PyObject *tensor, const toffee_str *name,
+                    toffee_value *value, PyToffee_Host **host)
+{
+    return PyToffee_Host_Tensor(table->state, table->api, table->lo->graph, name, tensor,
+                                &value->tensor, host);
+}
+
+static int
+named_value(PyToffee_Bindings *table, const toffee_str *name, const PyToffee_TensorInfo *info,
+            toffee_value **out)
+{
+    toffee_status st = TOFFEE_STATUS_INIT;
+
+    if (toffee_graph_value(table->lo->graph, name, out, &st) != TOFFEE_OK ||
+        toffee_value_set_type(*out, info->dtype, info->sizes, info->rank, &st) != TOFFEE_OK) {
+        PyToffee_Err_Set(table->state, &st);
+        return -1;
+    }
+    return 0;
+}
+
+int
+PyToffee_Bindings_Declare(PyToffee_Bindings *table, PyObject *tensor, const toffee_str *name,
+                          PyToffee_SetKind kind, toffee_value **out)
+{
+    PyToffee_TensorInfo info;
+    PyToffee_AliasSet *set = NULL;
+    PyToffee_Host *host = NULL;
+    uintptr_t low = 0;
+    uintptr_t high = 0;
+
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return -1;
+    }
+    PyToffee_TensorInfo_Extent(&info, &low, &high);
+    for (size_t i = 0; i < table->data_sets.n && set == NULL; i++) {
+        PyToffee_AliasSet *other = table->data_sets.data[i];
+
+        if (low >= other->low && high <= other->high && high != 0 && other->dtype == info.dtype) {
+            toffee_geometry view = view_geometry(other, &info);
+
+            set = other;
+            if (kind == PYTOFFEE_PARAMETER && other->kind == PYTOFFEE_PARAMETER &&
+                toffee_geometry_equal(&view, &other->geometry)) {
+                *out = other->root; /* tied weights */
+                return bind(table, tensor, other, other->root, 0);
+            }
+        }
+    }
+    if (named_value(table, name, &info, out) < 0) {
+        return -1;
+    }
+    if (kind == PYTOFFEE_PARAMETER && declare_initializer(table, tensor, name, *out, &host) < 0) {
+        return -1;
+    }
+    if (set == NULL) {
+        set = new_set(table, kind, &info, *out);
+        if (set == NULL) {
+            return -1;
+        }
+        set->host = host;
+    }
+    return bind(table, tensor, set, *out, set->generation);
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+int
+PyToffee_Bindings_IsTraced(PyToffee_Bindings *table, PyObject *tensor)
+{
+    const PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
+    PyToffee_TensorInfo info;
+
+    if (binding != NULL) {
+        return binding->set->kind != PYTOFFEE_CONSTANT;
+    }
+    if (table->exposed.n == 0) {
+        return 0;
+    }
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return -1;
+    }
+    return find_exposed(table, &info) != NULL;
+}
+
+/* An initializer of TENSOR, which nothing has bound: data of the moment. */
+static toffee_value *
+new_constant(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorInfo *info)
+{
+    toffee_status st = TOFFEE_STATUS_INIT;
+    toffee_lowering *lo = table->lo;
+    const toffee_str *name = NULL;
+    toffee_value *value = NULL;
+    PyToffee_AliasSet *set = NULL;
+    PyToffee_Host *host = NULL;
+    uint64_t n_elements = 0;
+    uint64_t n_bytes = 0;
+
+    if (info->on_host && PyToffee_TensorInfo_IsContiguous(info) &&
+        toffee_dtype_get(info->dtype)->category != TOFFEE_CATEGORY_COMPLEX &&
+        toffee_dtype_count(info->dtype, info->sizes, info->rank, &n_elements, &n_bytes) &&
+        n_bytes <= COPY_CONSTANT_BYTES) {
+        if (toffee_const_tensor(lo, info->dtype, info->sizes, info->rank, info->data, &value,
+                                &st) != TOFFEE_OK) {
+            goto fail;
+        }
+    }
+    else {
+        if (toffee_const_name(lo, &name, &st) != TOFFEE_OK) {
+            goto fail;
+        }
+        if (named_value(table, name, info, &value) < 0 ||
+            declare_initializer(table, tensor, name, value, &host) < 0) {
+            return NULL;
+        }
+        if (toffee_graph_add_initializer(lo->graph, value->tensor, &st) != TOFFEE_OK) {
+            goto fail;
+        }
+    }
+    set = new_set(table, PYTOFFEE_CONSTANT, info, value);
+    if (set == NULL || bind(table, tensor, set, value, 0) < 0) {
+        return NULL;
+    }
+    set->host = host;
+    set->is_copied = host == NULL;
+    return value;
+fail:
+    PyToffee_Err_Set(table->state, &st);
+    return NULL;
+}
+
+toffee_value *
+PyToffee_Bindings_Read(PyToffee_Bindings *table, PyObject *tensor)
+{
+    PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
+    PyToffee_AliasSet *set = binding != NULL ? binding->set : NULL;
+    toffee_value *value = NULL;
+    PyToffee_TensorInfo info;
+
+    if (binding != NULL && binding->generation == set->generation) {
+        return binding->value;
+    }
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return NULL;
+    }
+    if (set == NULL) {
+        set = find_exposed(table, &info);
+    }
+    if (set == NULL) {
+        return new_constant(table, tensor, &info);
+    }
+    value = derive(table, set, &info);
+    if (value == NULL || bind(table, tensor, set, value, set->generation) < 0) {
+        return NULL;
+    }
+    return value;
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/* Gives SET's initializer a copy of its own, so that a write to the memory cannot reach it. */
+static int
+copy_initializer(PyToffee_AliasSet *set)
+{
+    PyObject *copy = NULL;
+    int rc = 0;
+
+    if (set->host == NULL || set->is_copied) {
+        return 0;
+    }
+    copy = PyObject_CallMethod(PyToffee_Host_Held(set->host), "clone", NULL);
+    if (copy == NULL) {
+        return -1;
+    }
+    rc = PyToffee_Host_Replace(set->host, copy);
+    set->is_copied = rc == 0;
+    Py_DECREF(copy);
+    return rc;
+}
+
+/* Makes one alias set of the whole storage that TENSOR lies in, with a copy of what is in it now as
+ * its root, and moves what is bound to parts of it there. */
+static int
+adopt_storage(PyToffee_Bindings *table, PyObject *tensor)
+{
+    PyObject *storage_view = NULL;
+    PyObject *copy = NULL;
+    PyToffee_AliasSet *whole = NULL;
+    toffee_value *value = NULL;
+    const toffee_str *name = NULL;
+    PyToffee_Host *host = NULL;
+    PyToffee_TensorInfo info;
+    toffee_status st = TOFFEE_STATUS_INIT;
+    int rc = -1;
+
+    storage_view = PyObject_CallFunctionObjArgs(table->state->trace_whole_storage, tensor, NULL);
+    copy = storage_view != NULL ? PyObject_CallMethod(storage_view, "clone", NULL) : NULL;
+    if (copy == NULL || PyToffee_TensorInfo_Get(table->api, storage_view, &info) < 0) {
+        goto done;
+    }
+    if (toffee_const_name(table->lo, &name, &st) != TOFFEE_OK) {
+        PyToffee_Err_Set(table->state, &st);
+        goto done;
+    }
+    if (named_value(table, name, &info, &value) < 0 ||
+        declare_initializer(table, copy, name, value, &host) < 0) {
+        goto done;
+    }
+    if (toffee_graph_add_initializer(table->lo->graph, value->tensor, &st) != TOFFEE_OK) {
+        PyToffee_Err_Set(table->state, &st);
+        goto done;
+    }
+    whole = new_set(table, PYTOFFEE_ACTIVATION, &info, value);
+    if (whole == NULL || expose(table, whole) < 0) {
+        goto done;
+    }
+    if (!TOFFEE_VEC_PUSH(table->arena, &table->kept, storage_view)) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_INCREF(storage_view); /* kept has it */
+    for (size_t i = 0; i < table->n_slots; i++) {
+        PyToffee_AliasSet *set = table->slots[i].binding.set;
+
+        if (set != NULL && set->kind == PYTOFFEE_CONSTANT &&
+            extent_overlaps(set, whole->low, whole->high)) {
+            if (copy_initializer(set) < 0) {
+                goto done;
+            }
+            table->slots[i].binding.set = whole; /* its value is right until the first write */
+        }
+    }
+    rc = 0;
+done:
+    Py_XDECREF(copy);
+    Py_XDECREF(storage_view);
+    return rc;
+}
+
+int
+PyToffee_Bindings_BeforeWrite(PyToffee_Bindings *table, PyObject *tensor, bool is_recorded)
+{
+    PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
+    PyToffee_TensorInfo info;
+    uintptr_t low = 0;
+    uintptr_t high = 0;
+
+    if (binding != NULL && binding->set->kind == PYTOFFEE_ACTIVATION) {
+        return 0;
+    }
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return -1;
+    }
+    PyToffee_TensorInfo_Extent(&info, &low, &high);
+    for (size_t i = 0; i < table->data_sets.n; i++) {
+        PyToffee_AliasSet *set = table->data_sets.data[i];
+
+        if (extent_overlaps(set, low, high)) {
+            if (copy_initializer(set) < 0) {
+                return -1;
+            }
+            if (set->kind != PYTOFFEE_CONSTANT && expose(table, set) < 0) {
+                return -1;
+            }
+        }
+    }
+    if (is_recorded && high != 0 && find_exposed(table, &info) == NULL &&
+        (binding == NULL || binding->set->kind == PYTOFFEE_CONSTANT)) {
+        return adopt_storage(table, tensor);
+    }
+    return 0;
+}
+
+int
+PyToffee_Bindings_ForgetConstants(PyToffee_Bindings *table, PyObject *tensor)
+{
+    PyToffee_TensorInfo info;
+    uintptr_t low = 0;
+    uintptr_t high = 0;
+
+    if (table->data_sets.n == 0) {
+        return 0;
+    }
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return -1;
+    }
+    PyToffee_TensorInfo_Extent(&info, &low, &high);
+    for (size_t i = 0; i < table->n_slots; i++) {
+        PyToffee_AliasSet *set = table->slots[i].binding.set;
+
+        if (set != NULL && set->kind == PYTOFFEE_CONSTANT && extent_overlaps(set, low, high)) {
+            table->slots[i].binding.set = NULL; /* unbound, the slot stays */
+        }
+    }
+    return 0;
+}
+
+/* TENSOR becomes the root of a set of its own. */
+static int
+bind_root(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorInfo *info,
+          toffee_value *value)
+{
+    PyToffee_AliasSet *set = new_set(table, PYTOFFEE_ACTIVATION, info, value);
+
+    return set != NULL ? bind(table, tensor, set, value, 0) : -1;
+}
+
+int
+PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor, toffee_value *value)
+{
+    PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
+    PyToffee_AliasSet *set = binding != NULL ? binding->set : NULL;
+    toffee_geometry view;
+    PyToffee_TensorInfo info;
+
+    if (binding != NULL && binding->value == value && binding->generation == set->generation) {
+        return 0; /* detach_, or a write of what is there already */
+    }
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return -1;
+    }
+    if (set == NULL) {
+        set = find_exposed(table, &info);
+    }
+    if (set == NULL || !extent_inside(set, &info)) {
+        return bind_root(table, tensor, &info, value); /* empty, or new memory: out= resized it */
+    }
+    if (info.dtype != set->dtype) {
+        PyErr_SetString(
+            table->state->TraceError,
+            "a write through a view of another element type (view(dtype), view_as_real, "
+            "view_as_complex) has no form in a graph: write to the original instead");
+        return -1;
+    }
+    view = view_geometry(set, &info);
+    if (toffee_geometry_equal(&view, &set->geometry)) {
+        set->root = value;
+        set->pending = NULL;
+    }
+    else {
+        if (set->pending != NULL && !toffee_geometry_equal(&view, &set->pending_geometry) &&
+            flush(table, set) < 0) {
+            return -1;
+        }
+        set->pending = value;
+        if (copy_geometry(table->arena, &info, set->low, &set->pending_geometry) < 0) {
+            return -1;
+        }
+    }
+    set->generation++;
+    return bind(table, tensor, set, value, set->generation);
+}
+
+int
+PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor, toffee_value *value,
+                             PyObject *const *operands, size_t n)
+{
+    PyToffee_TensorInfo info;
+
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const PyToffee_Binding *operand = PyToffee_Bindings_Find(table, operands[i]);
+
+        if (operand != NULL && extent_inside(operand->set, &info)) {
+            return bind(table, tensor, operand->set, value, operand->set->generation);
+        }
+    }
+    return bind_root(table, tensor, &info, value);
+}

@@ -1,0 +1,598 @@
+/* csrc/trace/dispatch.c -- the door: run the operator, find its meaning, record it. */
+#include "trace/tracer.h"
+
+#include <string.h>
+
+#include "bridge/pyerr.h"
+
+/* Deepest chain of operators taken apart into operators taken apart. PyTorch's own chains are below
+ * ten; more means that two decompositions call each other. */
+#define MAX_DECOMPOSE_DEPTH 40
+
+/* Most tensors that an operator may return. */
+#define MAX_RESULTS 65536
+
+typedef struct {
+    PyToffee_Tracer *tracer;
+    PyToffee_Arguments arguments;
+    toffee_call call;
+    TOFFEE_VEC(toffee_result) results;
+    TOFFEE_VEC(PyObject *) objects; /* the tensor behind each result, or NULL; borrowed */
+} recording;
+
+static int
+fail_nomem(void)
+{
+    PyErr_NoMemory();
+    return -1;
+}
+
+static int
+fail_status(const PyToffee_Tracer *self, const toffee_status *st)
+{
+    PyToffee_Err_Set(self->state, st);
+    return -1;
+}
+
+/* Runs the operator itself; the mode is off in here, so nothing of it comes back to the door. */
+static PyObject *
+run(const PyToffee_Overload *overload, PyObject *args, PyObject *kwargs)
+{
+    return PyObject_Call(overload->callable, args, kwargs);
+}
+
+/* ---- results -------------------------------------------------------------------------------- */
+
+static int
+add_tensor_result(recording *rec, PyObject *tensor)
+{
+    toffee_arena *scratch = rec->tracer->lo.scratch;
+    toffee_result result = {0};
+    PyToffee_TensorInfo info;
+
+    if (PyToffee_TensorInfo_Get(rec->tracer->state->trace->api, tensor, &info) < 0) {
+        return -1;
+    }
+    result.dtype = info.dtype;
+    result.rank = info.rank;
+    result.dims = toffee_arena_copy(scratch, info.sizes, (size_t)info.rank * sizeof(int64_t));
+    if (result.dims == NULL || !TOFFEE_VEC_PUSH(scratch, &rec->results, result) ||
+        !TOFFEE_VEC_PUSH(scratch, &rec->objects, tensor)) {
+        return fail_nomem();
+    }
+    return 0;
+}
+
+/* Appends what OBJECT holds: a tensor, None, a number, or a list or tuple of such. */
+static int
+add_results(recording *rec, PyObject *object)
+{
+    static const toffee_result nothing = {0};
+
+    if (PyToffee_IsTensor(&rec->tracer->state->trace->types, object)) {
+        return add_tensor_result(rec, object);
+    }
+    if (PyTuple_Check(object) || PyList_Check(object)) {
+        Py_ssize_t n = PySequence_Fast_GET_SIZE(object);
+        PyObject **items = PySequence_Fast_ITEMS(object);
+
+        if (n > MAX_RESULTS) {
+            PyErr_Format(rec->tracer->state->TraceError, "%s returned %zd tensors",
+                         rec->arguments.overload->full, n);
+            return -1;
+        }
+        for (Py_ssize_t i = 0; i < n; i++) {
+            /* Lists of lists do not occur in schemas: the recursion is one deep. */
+            if (add_results(rec, items[i]) < 0) {
+                return -1;
+            }
+        }
+        return 0;
+    }
+    if (!TOFFEE_VEC_PUSH(rec->tracer->lo.scratch, &rec->results, nothing) ||
+        !TOFFEE_VEC_PUSH(rec->tracer->lo.scratch, &rec->objects, NULL)) {
+        return fail_nomem();
+    }
+    return 0;
+}
+
+static bool
+is_result(const recording *rec, const PyObject *tensor)
+{
+    for (size_t i = 0; i < rec->objects.n; i++) {
+        if (rec->objects.data[i] == tensor) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Results are what was returned, and then what was written without being returned. */
+static int
+collect_results(recording *rec, PyObject *returned)
+{
+    if (returned != Py_None && add_results(rec, returned) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < rec->arguments.n_operands; i++) {
+        const PyToffee_Operand *operand = &rec->arguments.operands[i];
+
+        if (operand->is_written && !is_result(rec, operand->tensor) &&
+            add_tensor_result(rec, operand->tensor) < 0) {
+            return -1;
+        }
+    }
+    rec->call.results = rec->results.data;
+    rec->call.n_results = rec->results.n;
+    return 0;
+}
+
+static bool
+is_written_operand(const recording *rec, const PyObject *tensor)
+{
+    for (size_t i = 0; i < rec->arguments.n_operands; i++) {
+        if (rec->arguments.operands[i].tensor == tensor && rec->arguments.operands[i].is_written) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A value for result INDEX that nothing in the graph makes; reported if it is still used at the
+ * end. */
+static int
+make_hole(recording *rec, size_t index)
+{
+    toffee_result *result = &rec->results.data[index];
+    toffee_status st = TOFFEE_STATUS_INIT;
+
+    if (toffee_graph_new_value(rec->tracer->graph, &result->value, &st) != TOFFEE_OK ||
+        toffee_value_set_type(result->value, result->dtype, result->dims, result->rank, &st) !=
+            TOFFEE_OK) {
+        return fail_status(rec->tracer, &st);
+    }
+    return PyToffee_Tracer_AddHole(rec->tracer, result->value, rec->arguments.overload->full);
+}
+
+/* Ties the tensors that came out to the values that the lowering gave. */
+static int
+bind_results(recording *rec)
+{
+    PyToffee_Bindings *bindings = rec->tracer->bindings;
+
+    for (size_t i = 0; i < rec->results.n; i++) {
+        PyObject *tensor = rec->objects.data[i];
+        int rc = 0;
+
+        if (tensor == NULL) {
+            continue;
+        }
+        if (rec->results.data[i].value == NULL && make_hole(rec, i) < 0) {
+            return -1;
+        }
+        if (is_written_operand(rec, tensor)) {
+            rc = PyToffee_Bindings_Write(bindings, tensor, rec->results.data[i].value);
+        }
+        else {
+            rc = PyToffee_Bindings_BindResult(bindings, tensor, rec->results.data[i].value,
+                                              rec->arguments.tensors, rec->arguments.n_operands);
+        }
+        if (rc < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- what has no lowering ------------------------------------------------------------------- */
+
+static PyObject *
+decompose(PyToffee_Tracer *self, PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    PyObject *result = NULL;
+
+    if (self->depth >= MAX_DECOMPOSE_DEPTH) {
+        return Py_NewRef(Py_NotImplemented);
+    }
+    self->depth++;
+    result = PyObject_CallFunctionObjArgs(self->hooks[PYTOFFEE_HOOK_DECOMPOSE], (PyObject *)self,
+                                          func, args, kwargs != NULL ? kwargs : Py_None, NULL);
+    self->depth--;
+    return result;
+}
+
+/* Remembers that OVERLOAD is missing, and the user's line that called it. */
+static int
+add_unsupported(PyToffee_Tracer *self, const PyToffee_Overload *overload)
+{
+    PyObject *place = PyObject_CallNoArgs(self->hooks[PYTOFFEE_HOOK_PLACE]);
+    PyObject *row = place != NULL ? Py_BuildValue("(sO)", overload->full, place) : NULL;
+    int rc = row != NULL ? PyList_Append(self->unsupported, row) : -1;
+
+    Py_XDECREF(row);
+    Py_XDECREF(place);
+    return rc;
+}
+
+/* ARG as an attribute of an aten node. DECLINED for what has no attribute form (a generator). */
+static toffee_code
+set_aten_attribute(toffee_node *node, const toffee_arg *arg, toffee_status *st)
+{
+    switch (arg->kind) {
+    case TOFFEE_ARG_BOOL:
+    case TOFFEE_ARG_INT: return toffee_node_set_int(node, arg->name, arg->i, st);
+    case TOFFEE_ARG_FLOAT: return toffee_node_set_float(node, arg->name, arg->f, st);
+    case TOFFEE_ARG_STRING: return toffee_node_set_string(node, arg->name, arg->s, st);
+    case TOFFEE_ARG_INTS: return toffee_node_set_ints(node, arg->name, arg->ints, arg->n, st);
+    case TOFFEE_ARG_DTYPE: return toffee_node_set_int(node, arg->name, arg->dtype, st);
+    case TOFFEE_ARG_FLOATS: {
+        toffee_attr attr = {.type = TOFFEE_ATTR_FLOATS, .n = arg->n};
+        float *floats = toffee_arena_calloc(node->graph->arena, arg->n, sizeof(*floats));
+
+        attr.name = toffee_graph_intern(node->graph, arg->name);
+        if (floats == NULL || attr.name == NULL) {
+            return toffee_fail_nomem(st);
+        }
+        for (size_t i = 0; i < arg->n; i++) {
+            floats[i] = (float)arg->floats[i];
+        }
+        attr.floats = floats;
+        return toffee_node_set_attr(node, &attr, st);
+    }
+    default: return TOFFEE_OK; /* NONE is said by absence; OTHER does not change the values */
+    }
+}
+
+/* The call as one node of the domain org.pytorch.aten: tensors are inputs in the order of the
+ * schema, lists of tensors laid out flat with their length as an attribute, the rest attributes. */
+static toffee_code
+emit_aten(recording *rec, toffee_status *st)
+{
+    toffee_lowering *lo = &rec->tracer->lo;
+    toffee_node *node = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_node_new(lo->graph, rec->arguments.overload->full, &node, st));
+    node->domain = toffee_graph_intern(lo->graph, "org.pytorch.aten");
+    node->doc = lo->doc;
+    if (node->domain == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    for (size_t i = 0; i < rec->call.n_args; i++) {
+        const toffee_arg *arg = &rec->call.args[i];
+        bool is_tensor = rec->arguments.overload->parameters[i].takes_tensors;
+
+        if (arg->kind == TOFFEE_ARG_VALUE || (is_tensor && arg->kind == TOFFEE_ARG_NONE)) {
+            TOFFEE_RETURN_IF_ERROR(toffee_node_add_input(node, arg->value, st));
+        }
+        else if (arg->kind == TOFFEE_ARG_VALUES) {
+            for (size_t k = 0; k < arg->n; k++) {
+                TOFFEE_RETURN_IF_ERROR(toffee_node_add_input(node, arg->values[k], st));
+            }
+            TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, arg->name, (int64_t)arg->n, st));
+        }
+        else {
+            TOFFEE_RETURN_IF_ERROR(set_aten_attribute(node, arg, st));
+        }
+    }
+    while (node->inputs.n > 0 && node->inputs.data[node->inputs.n - 1] == NULL) {
+        node->inputs.n--;
+    }
+    for (size_t i = 0; i < rec->results.n; i++) {
+        toffee_result *result = &rec->results.data[i];
+
+        TOFFEE_RETURN_IF_ERROR(toffee_emit_output(lo, node, result->dtype, &result->value, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_value_set_type(result->value, result->dtype, result->dims, result->rank, st));
+    }
+    return toffee_graph_append_node(lo->graph, node, st);
+}
+
+/* ---- the paths of a call -------------------------------------------------------------------- */
+
+/* Random numbers drawn apart from the trace are the same in every run of the graph. */
+static int
+report_random(PyToffee_Tracer *self, const PyToffee_Overload *overload)
+{
+    PyObject *reported = PyObject_CallFunction(self->hooks[PYTOFFEE_HOOK_LEAK], "ss",
+                                               overload->full, "random numbers");
+
+    Py_XDECREF(reported);
+    return reported != NULL ? 0 : -1;
+}
+
+/* Nothing in the call comes from the trace: it runs, and what it returns is data of the moment. */
+static PyObject *
+run_on_data(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject *args,
+            PyObject *kwargs)
+{
+    PyObject *returned = NULL;
+
+    if (arguments->overload->is_random && report_random(self, arguments->overload) < 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < arguments->n_operands && arguments->overload->writes; i++) {
+        if (arguments->operands[i].is_written &&
+            PyToffee_Bindings_BeforeWrite(self->bindings, arguments->tensors[i], false) < 0) {
+            return NULL;
+        }
+    }
+    returned = run(arguments->overload, args, kwargs);
+    for (size_t i = 0; returned != NULL && i < arguments->n_operands && arguments->overload->writes;
+         i++) {
+        if (arguments->operands[i].is_written &&
+            PyToffee_Bindings_ForgetConstants(self->bindings, arguments->tensors[i]) < 0) {
+            Py_CLEAR(returned);
+        }
+    }
+    return returned;
+}
+
+/* Reports WHAT that leaves the trace at this call, for the first operand that depends on an input.
+ */
+static int
+report_leaks(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, const char *what)
+{
+    for (size_t i = 0; i < arguments->n_operands; i++) {
+        int traced = PyToffee_Bindings_IsTraced(self->bindings, arguments->tensors[i]);
+
+        if (traced < 0 ||
+            (traced > 0 && PyToffee_Tracer_ReportLeak(self, arguments->tensors[i],
+                                                      arguments->overload->full, what) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Batch and instance normalization write running statistics that their schemas do not own up to. */
+static void
+mark_hidden_writes(recording *rec)
+{
+    const PyToffee_Overload *overload = rec->arguments.overload;
+    const toffee_arg *training = NULL;
+
+    if (strcmp(overload->op, "aten::batch_norm") == 0) {
+        training = toffee_call_arg(&rec->call, "training");
+    }
+    else if (strcmp(overload->op, "aten::instance_norm") == 0) {
+        training = toffee_call_arg(&rec->call, "use_input_stats");
+    }
+    if (training == NULL || training->i == 0) {
+        return;
+    }
+    for (size_t i = 0; i < overload->n_parameters; i++) {
+        const char *name = overload->parameters[i].text;
+
+        if (strcmp(name, "running_mean") != 0 && strcmp(name, "running_var") != 0) {
+            continue;
+        }
+        for (size_t k = 0; k < rec->arguments.n_operands; k++) {
+            if (rec->arguments.tensors[k] == rec->arguments.objects[i]) {
+                rec->arguments.operands[k].is_written = true;
+            }
+        }
+    }
+}
+
+/* Lowers the call that has run. OK, DECLINED (nothing is bound), or an error with an exception. */
+static toffee_code
+lower(recording *rec)
+{
+    PyToffee_Tracer *self = rec->tracer;
+    const PyToffee_Overload *overload = rec->arguments.overload;
+    toffee_status st = TOFFEE_STATUS_INIT;
+    toffee_code rc = TOFFEE_DECLINED;
+
+    if (overload->rule != NULL) {
+        rc = toffee_lower(&self->lo, overload->rule, &rec->call, &st);
+    }
+    if (rc == TOFFEE_DECLINED || rc == TOFFEE_ERR_UNSUPPORTED) {
+        for (size_t i = 0; i < rec->results.n; i++) {
+            rec->results.data[i].value = NULL; /* what a rule returned before it gave up */
+        }
+        return TOFFEE_DECLINED;
+    }
+    if (rc != TOFFEE_OK) {
+        toffee_status_prefix(&st, "%s: ", overload->full);
+        PyToffee_Err_Set(self->state, &st);
+    }
+    return rc;
+}
+
+/* Neither a lowering nor PyTorch's decompositions know the call: one node of the aten domain, or a
+ * hole that the error at the end reports. PyTorch's primitives are nothing that a user wrote: there
+ * the operator that was being taken apart is the unsupported one, and hears so by exception. */
+static int
+record_unsupported(recording *rec)
+{
+    const PyToffee_Overload *overload = rec->arguments.overload;
+    toffee_status st = TOFFEE_STATUS_INIT;
+
+    if (rec->tracer->depth > 0 && !overload->writes && strncmp(overload->op, "prims::", 7) == 0) {
+        PyErr_SetString(PyExc_NotImplementedError, overload->full);
+        return -1;
+    }
+    if (rec->tracer->fallback_to_aten) {
+        return emit_aten(rec, &st) == TOFFEE_OK ? 0 : fail_status(rec->tracer, &st);
+    }
+    return add_unsupported(rec->tracer, overload);
+}
+
+static PyObject *
+run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject *func,
+               PyObject *args, PyObject *kwargs)
+{
+    recording rec = {.tracer = self, .arguments = *arguments};
+    const PyToffee_Overload *overload = arguments->overload;
+    PyObject *returned = NULL;
+    toffee_code rc = TOFFEE_OK;
+
+    rec.call.training = self->training;
+    if (PyToffee_Arguments_Read(arguments, &self->state->trace->types, self->bindings,
+                                self->lo.scratch, &rec.call) < 0) {
+        return NULL;
+    }
+    mark_hidden_writes(&rec);
+    for (size_t i = 0; i < arguments->n_operands; i++) {
+        if (rec.arguments.operands[i].is_written &&
+            PyToffee_Bindings_BeforeWrite(self->bindings, arguments->tensors[i], true) < 0) {
+            return NULL;
+        }
+    }
+    returned = run(overload, args, kwargs);
+    if (returned == NULL) {
+        return NULL;
+    }
+    if (collect_results(&rec, returned) < 0) {
+        goto fail;
+    }
+    rc = lower(&rec);
+    if (rc == TOFFEE_DECLINED && !overload->writes) {
+        PyObject *pieces = decompose(self, func, args, kwargs);
+
+        if (pieces == NULL) {
+            goto fail;
+        }
+        if (pieces != Py_NotImplemented) {
+            Py_DECREF(returned); /* the pieces' result is bound; this one is not */
+            return pieces;
+        }
+        Py_DECREF(pieces);
+    }
+    if (rc == TOFFEE_DECLINED) {
+        if (record_unsupported(&rec) < 0) {
+            goto fail;
+        }
+    }
+    else if (rc != TOFFEE_OK) {
+        goto fail;
+    }
+    if (bind_results(&rec) < 0) {
+        goto fail;
+    }
+    return returned;
+fail:
+    Py_DECREF(returned);
+    return NULL;
+}
+
+/* Whether any argument comes from the trace: 1, 0, or -1 with an exception set. */
+static int
+any_traced(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
+{
+    for (size_t i = 0; i < arguments->n_operands; i++) {
+        int traced = PyToffee_Bindings_IsTraced(self->bindings, arguments->tensors[i]);
+
+        if (traced != 0) {
+            return traced;
+        }
+    }
+    return 0;
+}
+
+/* Whether one of the tensors after the first is a mask. A tensor that cannot be looked at is none:
+ * the call itself will say what is wrong with it. */
+static bool
+indexes_by_mask(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
+{
+    for (size_t i = 1; i < arguments->n_operands; i++) {
+        PyToffee_TensorInfo info;
+
+        if (PyToffee_TensorInfo_Get(self->state->trace->api, arguments->tensors[i], &info) < 0) {
+            PyErr_Clear();
+        }
+        else if (info.dtype == TOFFEE_DTYPE_BOOL || info.dtype == TOFFEE_DTYPE_UINT8) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Operators whose shape depends on data only if this argument is left out, or (NULL) on masks. */
+static const struct {
+    const char *op;
+    const char *size;
+} sized_operators[] = {
+    {"aten::index", NULL},
+    {"aten::one_hot", "num_classes"},
+    {"aten::repeat_interleave", "output_size"},
+};
+
+/* Whether the argument called NAME was given and is not -1, which stands for "look at the data". */
+static bool
+size_is_given(const PyToffee_Arguments *arguments, const char *name)
+{
+    for (size_t i = 0; i < arguments->overload->n_parameters; i++) {
+        PyObject *object = arguments->objects[i];
+
+        if (strcmp(arguments->overload->parameters[i].text, name) == 0) {
+            return object != NULL && PyLong_Check(object) && PyLong_AsLong(object) >= 0;
+        }
+    }
+    return false;
+}
+
+/* Whether the shape of what comes out depends on data. */
+static bool
+shape_depends_on_data(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
+{
+    if (!arguments->overload->has_data_dependent_shape) {
+        return false;
+    }
+    for (size_t i = 0; i < TOFFEE_COUNTOF(sized_operators); i++) {
+        if (strcmp(arguments->overload->op, sized_operators[i].op) == 0) {
+            return sized_operators[i].size != NULL
+                       ? !size_is_given(arguments, sized_operators[i].size)
+                       : indexes_by_mask(self, arguments);
+        }
+    }
+    return true;
+}
+
+PyObject *
+PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    struct PyToffee_TraceState *shared = self->state->trace;
+    const PyToffee_Overload *overload = PyToffee_OverloadCache_Get(shared->overloads, func);
+    PyToffee_Arguments arguments;
+    int traced = 0;
+
+    if (overload == NULL) {
+        return NULL;
+    }
+    if (self->graph == NULL) { /* closed: the mode is on for somebody who kept it */
+        return run(overload, args, kwargs);
+    }
+    if (self->depth == 0) {
+        toffee_arena_reset(self->lo.scratch);
+    }
+    if (PyToffee_Arguments_Parse(overload, &shared->types, self->lo.scratch, args, kwargs,
+                                 &arguments) < 0) {
+        return NULL;
+    }
+    traced = any_traced(self, &arguments);
+    if (traced < 0) {
+        return NULL;
+    }
+    if (traced == 0) {
+        return run_on_data(self, &arguments, args, kwargs);
+    }
+    if (!overload->returns_tensor && !overload->writes) {
+        if (overload->returns_number && report_leaks(self, &arguments, "a value") < 0) {
+            return NULL;
+        }
+        return run(overload, args, kwargs);
+    }
+    if (shape_depends_on_data(self, &arguments) && report_leaks(self, &arguments, "a shape") < 0) {
+        return NULL;
+    }
+    if (overload->rule == NULL) {
+        PyObject *pieces = decompose(self, func, args, kwargs);
+
+        if (pieces != Py_NotImplemented) {
+            return pieces; /* NULL: the operator's own error */
+        }
+        Py_DECREF(pieces);
+    }
+    return run_and_record(self, &arguments, func, args, kwargs);
+}

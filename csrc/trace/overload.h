@@ -1,0 +1,47 @@
+/* csrc/trace/overload.h -- an ATen overload's schema, parsed once into C.
+ *
+ * PyTorch hands the dispatch handler an OpOverload object. Its schema is read through Python on
+ * first sight and kept, with the lowering that serves it, under the object's address. */
+#ifndef TOFFEE_TRACE_OVERLOAD_H
+#define TOFFEE_TRACE_OVERLOAD_H
+
+#include "bridge/state.h"
+#include "lower/lower.h"
+
+typedef struct {
+    PyObject *name;      /* str, interned; strong */
+    const char *text;    /* the same, UTF-8 */
+    PyObject *fallback;  /* the default; strong, NULL when there is none */
+    bool takes_tensors;  /* Tensor, Tensor?, Tensor[], Tensor?[] */
+    bool is_written;     /* Tensor(a!) */
+    bool is_output_only; /* out=: written and never read */
+} PyToffee_Parameter;
+
+typedef struct {
+    PyObject *func;     /* the OpOverload; strong, so its address stays its own */
+    PyObject *callable; /* what runs it with the least Python in between; strong */
+    const char *op;     /* "aten::add" for add.Tensor, add_.Tensor and add.out */
+    const char *full;   /* "aten::add_.Tensor": for messages and the aten domain */
+    const char *overload;
+    PyToffee_Parameter *parameters;
+    size_t n_parameters;
+    bool writes;                   /* some parameter is written */
+    bool is_in_place;              /* the first one is: relu_ */
+    bool returns_tensor;           /* false: a number or nothing */
+    bool returns_number;           /* a value leaves the trace: item, equal */
+    bool is_random;                /* tagged nondeterministic_seeded */
+    bool has_data_dependent_shape; /* tagged dynamic_output_shape */
+    const toffee_rule *rule;       /* NULL: has no lowering */
+} PyToffee_Overload;
+
+typedef struct PyToffee_OverloadCache PyToffee_OverloadCache; /* defined in overload.c */
+
+/* An empty cache, or NULL with an exception set. */
+PyToffee_OverloadCache *PyToffee_OverloadCache_New(void);
+/* Drops all references and frees; does nothing on NULL. */
+void PyToffee_OverloadCache_Free(PyToffee_OverloadCache *cache);
+int PyToffee_OverloadCache_Traverse(PyToffee_OverloadCache *cache, visitproc visit, void *arg);
+/* The parsed schema of FUNC, or NULL with an exception set. Owned by the cache. */
+const PyToffee_Overload *PyToffee_OverloadCache_Get(PyToffee_OverloadCache *cache, PyObject *func);
+
+#endif /* TOFFEE_TRACE_OVERLOAD_H */
