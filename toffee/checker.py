@@ -1,0 +1,43 @@
+"""Is a graph well formed, and does each node obey its operator?"""
+
+from __future__ import annotations
+
+from . import _core
+from ._core import Graph, Node
+
+__all__ = ["check_graph", "check_node"]
+
+
+def check_graph(graph: Graph) -> None:
+    """Check structure and operators.
+
+    Every value is made once and before it is used, subgraphs included; every node has a known
+    operator (those of other domains than ``""`` are taken as they are) with the right number of
+    inputs and outputs, the right attributes, and element types that agree where they are known.
+
+    Parameters
+    ----------
+    graph : Graph
+
+    Raises
+    ------
+    toffee.CheckError
+        The first fault: which node, what is wrong, what to do.
+
+    Notes
+    -----
+    Takes time in proportion to the nodes; weights are not read. Source of the rules: ``onnx.defs``
+    at opset 20.
+    """
+    _core.check_graph(graph)
+
+
+def check_node(node: Node) -> None:
+    """Check one node against its operator, without the graph around it.
+
+    Raises
+    ------
+    toffee.CheckError
+        The first fault.
+    """
+    _core.check_node(node)

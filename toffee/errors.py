@@ -1,0 +1,39 @@
+"""The exceptions of toffee. All but the warning derive from :class:`Error`.
+
+=========================  ==========================================================  ===========
+class                      raised when                                                 also is a
+=========================  ==========================================================  ===========
+Error                      (base class)                                                Exception
+UnsupportedOperatorError   operators have no ToffeeIR form, or 2017 had none           Error
+TraceError                 what ``forward`` did cannot be put into a graph             Error
+FormatError                bytes are no graph; ``.offset`` is the byte, or None        ValueError
+CheckError                 a graph breaks a rule; says at which node                   ValueError
+LimitError                 something is larger than the format can hold                Error
+TraceWarning               a value that depends on an input left the trace             UserWarning
+=========================  ==========================================================  ===========
+
+Besides these, functions raise what Python has for the case: TypeError and ValueError for wrong
+arguments, OSError (with ``errno``) for files, MemoryError.
+"""
+
+from __future__ import annotations
+
+from ._core import (
+    CheckError,
+    Error,
+    FormatError,
+    LimitError,
+    TraceError,
+    TraceWarning,
+    UnsupportedOperatorError,
+)
+
+__all__ = [
+    "CheckError",
+    "Error",
+    "FormatError",
+    "LimitError",
+    "TraceError",
+    "TraceWarning",
+    "UnsupportedOperatorError",
+]
