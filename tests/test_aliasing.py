@@ -1,0 +1,363 @@
+"""Programs that write through views, read stale ones, and write to constants.
+
+Each is exported, run by ONNX Runtime on other inputs, and compared with eager PyTorch.
+"""
+
+from __future__ import annotations
+
+import io
+import weakref
+
+import pytest
+import torch
+from exported import check_export, ops, to_graph
+
+from toffee.torch_toffee import export
+
+X = torch.arange(24.0).reshape(2, 3, 4) / 7 - 1
+
+
+def write_row(x):
+    y = x + 1
+    y[0] = x[1] * 2
+    return y
+
+
+def write_column(x):
+    y = x + 1
+    y[:, 0] = 5.0
+    return y
+
+
+def write_strided_slice(x):
+    y = x + 1
+    y[:, :, ::2] = x[:, :, 1::2]
+    return y
+
+
+def write_corner_of_several_axes(x):
+    y = x * 2
+    y[1:, 1:3, 2:] -= 3
+    return y
+
+
+def write_through_transpose(x):
+    y = x + 1
+    y.transpose(0, 2)[1].mul_(3)
+    return y
+
+
+def write_through_permute_and_reshape(x):
+    y = x + 1
+    y.permute(2, 0, 1)[2].view(-1)[1:4] = 0
+    return y
+
+
+def write_through_chain_of_views(x):
+    y = x + 1
+    y.view(6, 4).t()[1:3].select(1, 2).add_(10)
+    return y
+
+
+def write_through_diagonal(x):
+    y = x + 1
+    y[0, :, :3].diagonal().zero_()
+    return y
+
+
+def write_through_as_strided(x):
+    y = x + 1
+    y.as_strided((3,), (5,), 2).fill_(7)
+    return y
+
+
+def write_through_unsqueezed_expand_source(x):
+    y = x + 1
+    y.unsqueeze(0).squeeze(0)[0, 0] = 9
+    return y
+
+
+def write_through_split(x):
+    y = x + 1
+    a, b = y.split([1, 2], dim=1)
+    b.relu_()
+    a.neg_()
+    return y
+
+
+def write_through_unbind(x):
+    y = x + 1
+    for i, row in enumerate(y.unbind(1)):
+        row.mul_(i)
+    return y
+
+
+def write_through_flatten(x):
+    y = x + 1
+    y.flatten()[3] = 1
+    return y, y.flatten(1)
+
+
+def write_base_then_read_view(x):
+    y = x + 1
+    v = y[:, 1]
+    y.mul_(2)
+    return v, y
+
+
+def write_view_then_read_other_view(x):
+    y = x + 1
+    a, b = y[0], y.view(-1)
+    a.add_(1)
+    return b
+
+
+def write_view_twice_then_read_base(x):
+    y = x + 1
+    y[0].add_(1)
+    y[1].add_(2)
+    y[:, 1].mul_(3)
+    return y
+
+
+def write_overlapping_parts_in_turn(x):
+    y = x + 1
+    a, b = y[:, 0:2], y[:, 1:3]
+    a.mul_(2)
+    b.add_(a.clone())  # PyTorch leaves a write that reads part of itself undefined
+    a.sub_(b.clone())
+    return y, a, b
+
+
+def clone_stays_as_it_was(x):
+    y = x + 1
+    z = y.clone()
+    y.zero_()
+    return y, z
+
+
+def reshape_of_transposed_is_a_copy(x):
+    y = x + 1
+    z = y.transpose(1, 2).reshape(-1)
+    y.mul_(2)
+    return z, y
+
+
+def reshape_of_contiguous_is_a_view(x):
+    y = x + 1
+    z = y.reshape(-1)
+    y.mul_(2)
+    return z, y
+
+
+def contiguous_of_contiguous_is_the_same(x):
+    y = x + 1
+    z = y.contiguous()
+    z.add_(1)
+    return y
+
+
+def in_place_on_input(x):
+    x.add_(1)
+    return x * 2
+
+
+def in_place_on_view_of_input(x):
+    x[0].zero_()
+    return x * 2
+
+
+def write_input_and_return_it(x):
+    x[:, 0] = 1
+    return x
+
+
+def write_to_fresh_zeros(x):
+    z = torch.zeros(2, 3, 4)
+    z[0] = x[1]
+    return z
+
+
+def write_parts_of_fresh_buffer_in_loop(x):
+    out = torch.empty(2, 3, 4)
+    for i in range(3):
+        out[:, i] = x[:, 2 - i] * i
+    return out
+
+
+def write_to_constant_used_before(x):
+    c = torch.ones(4)
+    y = x + c
+    c.add_(1)
+    return y + c
+
+
+def write_traced_to_constant_used_before(x):
+    c = torch.ones(3, 4)
+    y = x + c
+    c.copy_(x[0])
+    return y + c
+
+
+def write_traced_to_view_of_constant_seen_before(x):
+    c = torch.ones(3, 4)
+    v = c[1]
+    y = x + v
+    c[1] = x[0, 0]
+    return y + v, x * c
+
+
+def constant_changed_without_trace_between_uses(x):
+    c = torch.zeros(300)
+    y = x.sum() + c
+    c.fill_(3)
+    return y + c
+
+
+def out_argument_gets_the_value(x):
+    out = torch.empty(0)
+    torch.add(x, 1, out=out)
+    return out * 2
+
+
+def out_argument_is_a_view(x):
+    y = torch.zeros(2, 2, 3, 4)
+    torch.mul(x, 2, out=y[1])
+    return y
+
+
+def copy_broadcasts_and_casts(x):
+    z = torch.zeros(2, 3, 4, dtype=torch.int64)
+    z.copy_((x[0, 0] * 10).round())
+    return z
+
+
+def in_place_keeps_the_dtype_of_its_target(x):
+    y = (x * 10).to(torch.float32)
+    y.add_(torch.ones(4, dtype=torch.float64))
+    return y
+
+
+def swap_two_rows(x):
+    y = x + 0
+    a, b = y[0].clone(), y[1].clone()
+    y[0], y[1] = b, a
+    return y
+
+
+def masked_fill_in_place(x):
+    y = x + 1
+    y[:, 1:].masked_fill_(y[:, 1:] > 0, -1)
+    return y
+
+
+def write_through_slice_of_slice(x):
+    y = x + 1
+    y[:, 1:][:, :, 1:3][:, 1:].mul_(4)
+    return y
+
+
+def accumulate_into_view_with_itself(x):
+    y = x + 1
+    y[0] += y[1]
+    y[1] += y[0]
+    return y
+
+
+def returns_same_tensor_twice_and_its_input(x):
+    y = x + 1
+    return y, y, x
+
+
+def returns_stale_view(x):
+    y = x + 1
+    v = y[0]
+    y.relu_()
+    return v
+
+
+def write_in_channels_last(x):
+    y = torch.nn.functional.conv2d(x[None], torch.ones(2, 2, 1, 1)).contiguous(
+        memory_format=torch.channels_last
+    )
+    y[:, 0].mul_(2)
+    return y
+
+
+def write_through_zero_dim_view(x):
+    y = x + 1
+    y[1, 2, 3].add_(100)
+    return y
+
+
+def empty_views_change_nothing(x):
+    y = x + 1
+    y[:, 3:].fill_(9)
+    y[0:0] = 1
+    return y
+
+
+PROGRAMS = [f for f in list(globals().values()) if getattr(f, "__module__", "") == __name__]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
+def test_graph_computes_what_the_program_computes(program):
+    check_export(program, X)
+
+
+def test_in_place_that_nobody_reads_elsewhere_costs_no_node():
+    graph = to_graph(lambda x: (x + 1).relu_().mul_(2), X)
+    assert ops(graph) == ["Add", "Relu", "Mul"]
+
+
+def test_callers_input_ends_as_after_a_plain_call():
+    x = X.clone()
+    export(in_place_on_input, x, io.BytesIO())
+    assert torch.equal(x, X + 1)
+
+
+def test_parameter_written_in_the_run_has_its_old_value_in_the_file():
+    class Counter(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.full((300,), 2.0))
+
+        def forward(self, x):
+            self.count += 1
+            return x * self.count
+
+    model = Counter()
+    graph = to_graph(model, torch.ones(300))
+    (tensor,) = [t for t in graph.initializer if t.name == "count"]
+    assert set(tensor.numpy().tolist()) == {2.0}
+
+
+def test_batch_norm_in_training_mode_keeps_its_statistics_in_the_file():
+    model = torch.nn.BatchNorm1d(3).train()
+    model.running_mean.fill_(0.25)
+    graph = to_graph(model, torch.randn(4, 3), training=True)
+    (mean,) = [t for t in graph.initializer if t.name == "running_mean"]
+    assert mean.numpy().tolist() == [0.25] * 3
+
+
+def test_trace_keeps_no_activation_alive():
+    dead = []
+
+    def forward(x):
+        y = x + 1
+        ref = weakref.ref(y)
+        z = y * 2
+        del y
+        dead.append(ref() is None)
+        return z
+
+    to_graph(forward, X)
+    assert dead == [True]
+
+
+def test_trace_leaves_nothing_on_tensors():
+    model = torch.nn.Linear(4, 2)
+    before = {name: dict(vars(p)) for name, p in model.named_parameters()}
+    to_graph(model, X)
+    assert {name: dict(vars(p)) for name, p in model.named_parameters()} == before
+    assert vars(X) == {}
