@@ -1,0 +1,66 @@
+# make demo    set up everything and take AlexNet from PyTorch to a checked ToffeeIR file
+# make test    set up everything and run the tests
+# make bench   measure export, load and check beside their peers
+# make lint    ruff and clang-format, in check mode
+# make help    the rest
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+C_SOURCES := $(shell find csrc tests/fuzz -name '*.[ch]' 2>/dev/null)
+
+# The tests use one thread each: the machines have few cores, and pytest uses them.
+TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
+
+.PHONY: help setup demo test bench lint format fuzz sanitize clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+# make setup   Debian packages, a virtual environment in .venv, and the build
+setup: $(VENV)/.built
+
+$(VENV)/.made: tools/debian-packages tools/requirements.txt
+	tools/debian-packages $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	$(BIN)/python -m pip install --quiet -r tools/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps torchvision==0.28.0
+	touch $@
+
+$(VENV)/.built: $(VENV)/.made setup.py pyproject.toml $(wildcard proto/*.proto) $(C_SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/python examples/alexnet.py
+
+test: setup
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: setup
+	$(BIN)/python benchmarks/export.py
+	$(BIN)/python benchmarks/trace.py
+
+lint: $(VENV)/.made
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
+
+# make format  let ruff and clang-format write
+format: $(VENV)/.made
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_SOURCES)
+
+# make fuzz    libFuzzer on the reader for FUZZ_SECONDS (60); needs clang
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/run $(FUZZ_SECONDS)
+
+# make sanitize  the tests that need no torch, under AddressSanitizer and UBSan
+sanitize: setup
+	PATH=$(abspath $(BIN)):$$PATH tools/sanitize
+
+clean:
+	rm -rf build dist *.egg-info toffee/_core*.so .pytest_cache .ruff_cache .hypothesis
