@@ -71,6 +71,13 @@ def write_through_as_strided(x):
     return y
 
 
+def read_through_as_strided(x):
+    y = x + 1
+    windows = y.as_strided((2, 3, 2), (12, 4, 2), 1)
+    y.mul_(2)
+    return windows, y.as_strided((4,), (5,), 2), x.as_strided((20, 3), (1, 2))
+
+
 def write_through_unsqueezed_expand_source(x):
     y = x + 1
     y.unsqueeze(0).squeeze(0)[0, 0] = 9

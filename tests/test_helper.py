@@ -6,6 +6,7 @@ import inspect
 
 import numpy as np
 import onnx
+import onnx.reference
 import pytest
 
 import toffee
@@ -45,7 +46,6 @@ def test_parameters_begin_as_in_onnx(name):
         True,
         np.int64(4),
         np.float32(0.5),
-        np.array(7),
         np.array([1, 2]),
         np.array([0.5, 2.0]),
         range(3),
@@ -57,6 +57,11 @@ def test_the_type_of_an_attribute_follows_from_its_value_as_in_onnx(value):
     ours = helper.make_attribute("a", value, doc_string="why")
     assert (ours.name, ours.type, ours.doc_string) == ("a", theirs.type, "why")
     assert helper.get_attribute_value(ours) == onnx.helper.get_attribute_value(theirs)
+
+
+def test_an_array_without_dimensions_is_a_number():
+    assert helper.make_attribute("a", np.array(7)).value() == 7
+    assert helper.make_attribute("a", np.array(0.5)).type == Attribute.FLOAT
 
 
 def test_attributes_of_tensors_and_graphs():

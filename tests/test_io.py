@@ -17,7 +17,7 @@ from toffee import _core, checker, helper, numpy_helper
 
 
 class Writer(io.RawIOBase):
-    """A raw file whose write() does what it is told: takes PIECE bytes, returns RESULT or raises."""
+    """A raw file whose write() takes PIECE bytes and returns RESULT, or raises ERROR."""
 
     def __init__(self, piece=None, result=..., error=None):
         self.data, self.piece, self.result, self.error = bytearray(), piece, result, error
@@ -140,11 +140,11 @@ def test_pieces_that_a_file_object_keeps_stay_valid(weights):
     "writer, error, message",
     [
         (Writer(error=KeyError("mine")), KeyError, "mine"),
-        (Writer(error=KeyboardInterrupt()), KeyboardInterrupt, ""),
-        (Writer(result=None), BlockingIOError, ""),
+        (Writer(error=KeyboardInterrupt()), KeyboardInterrupt, None),
+        (Writer(result=None), BlockingIOError, None),
         (Writer(result=0), OSError, "returned 0"),
         (Writer(result=10**9), OSError, "returned 1000000000"),
-        (Writer(result="x"), TypeError, ""),
+        (Writer(result="x"), TypeError, None),
         (Writer(result=-1), OSError, "returned -1"),
     ],
 )

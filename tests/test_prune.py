@@ -82,7 +82,7 @@ def test_uses_inside_a_graph_of_a_dead_node_do_not_count() -> None:
     assert ops(graph) == ["A"]
 
 
-def test_trailing_optional_outputs_without_a_use_are_cut() -> None:
+def test_optional_outputs_without_a_use_are_cut() -> None:
     graph = graph_of(
         [
             node("Dropout", ["x"], ["1", "mask"]),
@@ -90,9 +90,8 @@ def test_trailing_optional_outputs_without_a_use_are_cut() -> None:
         ]
     )
     _testing.prune(graph)
-    assert [list(n.output) for n in graph.node] == [["1"], ["y", "rest"]] or [
-        list(n.output) for n in graph.node
-    ] == [["1"], ["y"]]
+    # How many outputs a Split has is part of what it does.
+    assert [list(n.output) for n in graph.node] == [["1"], ["y", "rest"]]
 
 
 def test_an_output_that_is_used_is_not_cut() -> None:

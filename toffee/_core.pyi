@@ -278,7 +278,7 @@ class Tensor(_Part):
         self,
         *,
         name: str = "",
-        dims: Iterable[int] = (0,),
+        dims: Iterable[int] | None = None,
         data_type: int = ...,
         raw_data: Buffer = b"",
         string_data: Iterable[bytes | str] = (),
@@ -410,6 +410,13 @@ class Tracer:
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any: ...
 
+@disjoint_base
+class Witness:
+    def watch(self, tracer: Tracer, functions: Any, /) -> None: ...
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any: ...
+
 # ---- for the tests -----------------------------------------------------------------------------
 
 class _Testing:
@@ -423,5 +430,11 @@ class _Testing:
     def lint(graph: Graph, /) -> None: ...
     @staticmethod
     def prune(graph: Graph, /) -> None: ...
+    @staticmethod
+    def view_facts(*args: Any) -> tuple[bool, bool]: ...
+    @staticmethod
+    def view_read(*args: Any) -> bytes: ...
+    @staticmethod
+    def view_write(*args: Any) -> bytes: ...
 
 _testing: _Testing

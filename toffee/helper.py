@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -176,11 +177,11 @@ make_operatorsetid = make_opsetid
 
 
 def _is_number(value: Any) -> bool:
-    return hasattr(value, "__index__") or hasattr(value, "__float__")
+    return isinstance(value, numbers.Real)
 
 
 def _is_int(value: Any) -> bool:
-    return hasattr(value, "__index__")
+    return isinstance(value, numbers.Integral)
 
 
 def _is_text(value: Any) -> bool:

@@ -33,10 +33,12 @@ TOFFEE_NODISCARD bool toffee_vec_reserve(toffee_arena *arena, void **data, size_
             (vec)->n++, (vec)->data[(index)] = (item), true)                                       \
          : false)
 
-/* Takes out COUNT elements from INDEX; the range must lie inside. */
+/* Takes out COUNT elements from INDEX; the range must lie inside. An empty vector has no storage,
+ * and memmove may not be given NULL, hence the test. */
 #define TOFFEE_VEC_ERASE(vec, index, count)                                                        \
-    (memmove((vec)->data + (index), (vec)->data + (index) + (count),                               \
-             ((vec)->n - (index) - (count)) * sizeof(*(vec)->data)),                               \
-     (vec)->n -= (count))
+    ((count) != 0 ? (void)(memmove((vec)->data + (index), (vec)->data + (index) + (count),         \
+                                   ((vec)->n - (index) - (count)) * sizeof(*(vec)->data)),         \
+                           (vec)->n -= (count))                                                    \
+                  : (void)0)
 
 #endif /* TOFFEE_BASE_VEC_H */

@@ -83,7 +83,9 @@ commit_attrs(PyToffee_Repeated *self, const PyToffee_Splice *splice)
         PyErr_NoMemory();
         return -1;
     }
-    TOFFEE_VEC_ERASE(&node->attrs, splice->at, splice->n_removed);
+    if (splice->n_removed != 0) {
+        TOFFEE_VEC_ERASE(&node->attrs, splice->at, splice->n_removed);
+    }
     for (size_t i = 0; i < splice->n_items; i++) {
         /* Cannot fail: there is room. */
         if (toffee_node_set_attr(node, &items[i], NULL) != TOFFEE_OK) {

@@ -58,6 +58,7 @@ struct PyToffee_RepeatedKind {
     size_t element_type;
 };
 
+/* As the other _Exec functions: see graph_type.h. */
 TOFFEE_NODISCARD int PyToffee_Repeated_Exec(PyObject *module);
 /* getset functions for a field whose closure is its kind. Assignment replaces all elements. */
 PyObject *PyToffee_Repeated_Get(PyObject *holder, void *kind);

@@ -186,7 +186,7 @@ tensor_init(PyObject *object, PyObject *args, PyObject *kwargs)
             return -1;
         }
     }
-    if (dims_object != NULL) {
+    if (dims_object != NULL && dims_object != Py_None) {
         rank = tensor_parse_dims(dims_object, dims);
         if (rank < 0) {
             return -1;
@@ -570,7 +570,7 @@ static PyMethodDef tensor_methods[] = {
 };
 
 static PyType_Slot tensor_slots[] = {
-    {Py_tp_doc, "Tensor(*, name='', dims=(0,), data_type=1, raw_data=b'', string_data=())\n--\n\n"
+    {Py_tp_doc, "Tensor(*, name='', dims=None, data_type=1, raw_data=b'', string_data=())\n--\n\n"
                 "A named array. dims, data_type and bytes agree at all times."},
     {Py_tp_new, tensor_new},
     {Py_tp_init, tensor_init},

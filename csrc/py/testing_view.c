@@ -221,14 +221,14 @@ view_facts(PyObject *self, PyObject *args)
 }
 
 static PyMethodDef methods[] = {
+    {"view_facts", view_facts, METH_VARARGS,
+     "view_facts(dtype, root_sizes, root_strides, offset, sizes, strides) -> (inside, covers)"},
     {"view_read", view_read, METH_VARARGS,
      "view_read(dtype, root_sizes, root_strides, offset, sizes, strides) -> bytes\n\n"
      "ONNX model from 'root' to what the view sees of it. Strides and offset count elements."},
     {"view_write", view_write, METH_VARARGS,
      "view_write(dtype, root_sizes, root_strides, offset, sizes, strides) -> bytes\n\n"
      "ONNX model from 'root' and 'new' to the root after 'new' was written through the view."},
-    {"view_facts", view_facts, METH_VARARGS,
-     "view_facts(dtype, root_sizes, root_strides, offset, sizes, strides) -> (inside, covers)"},
 };
 
 int

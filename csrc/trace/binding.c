@@ -700,21 +700,53 @@ PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor, toffee_value
     return bind(table, tensor, set, value, set->generation);
 }
 
+/* The alias set of an operand that the tensor of INFO lies in, or NULL. */
+static PyToffee_AliasSet *
+find_operand_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info,
+                 PyObject *const *operands, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const PyToffee_Binding *operand = PyToffee_Bindings_Find(table, operands[i]);
+
+        if (operand != NULL && extent_inside(operand->set, info)) {
+            return operand->set;
+        }
+    }
+    return NULL;
+}
+
+int
+PyToffee_Bindings_ReadView(PyToffee_Bindings *table, PyObject *tensor, PyObject *const *operands,
+                           size_t n, toffee_value **out)
+{
+    PyToffee_AliasSet *set = NULL;
+    PyToffee_TensorInfo info;
+
+    *out = NULL;
+    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+        return -1;
+    }
+    set = find_operand_set(table, &info, operands, n);
+    if (set == NULL || set->dtype != info.dtype) {
+        return 0;
+    }
+    *out = derive(table, set, &info);
+    return *out != NULL ? 0 : -1;
+}
+
 int
 PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor, toffee_value *value,
                              PyObject *const *operands, size_t n)
 {
+    PyToffee_AliasSet *set = NULL;
     PyToffee_TensorInfo info;
 
     if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
         return -1;
     }
-    for (size_t i = 0; i < n; i++) {
-        const PyToffee_Binding *operand = PyToffee_Bindings_Find(table, operands[i]);
-
-        if (operand != NULL && extent_inside(operand->set, &info)) {
-            return bind(table, tensor, operand->set, value, operand->set->generation);
-        }
+    set = find_operand_set(table, &info, operands, n);
+    if (set != NULL) {
+        return bind(table, tensor, set, value, set->generation);
     }
     return bind_root(table, tensor, &info, value);
 }

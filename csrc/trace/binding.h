@@ -85,6 +85,11 @@ TOFFEE_NODISCARD int PyToffee_Bindings_ForgetConstants(PyToffee_Bindings *table,
 /* After a recorded write: TENSOR has VALUE now, and what shares its memory is stale. */
 TOFFEE_NODISCARD int PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor,
                                              toffee_value *value);
+/* *OUT becomes what TENSOR, a view that came out of an operator, sees of the alias set of one of
+ * its N operands; NULL if it is in none of them, or is of another dtype. */
+TOFFEE_NODISCARD int PyToffee_Bindings_ReadView(PyToffee_Bindings *table, PyObject *tensor,
+                                                PyObject *const *operands, size_t n,
+                                                toffee_value **out);
 /* Binds TENSOR, which came out of an operator, to VALUE. If its memory lies in the alias set of one
  * of the N operands (tensors, borrowed) it joins that set. */
 TOFFEE_NODISCARD int PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor,

@@ -184,6 +184,27 @@ bind_results(recording *rec)
     return 0;
 }
 
+/* What views without a lowering see, by their geometry: as_strided. Whether all results have a
+ * value now: 1, 0, or -1 with an exception set. */
+static int
+read_views(recording *rec)
+{
+    for (size_t i = 0; i < rec->results.n; i++) {
+        if (rec->objects.data[i] == NULL) {
+            continue;
+        }
+        if (PyToffee_Bindings_ReadView(rec->tracer->bindings, rec->objects.data[i],
+                                       rec->arguments.tensors, rec->arguments.n_operands,
+                                       &rec->results.data[i].value) < 0) {
+            return -1;
+        }
+        if (rec->results.data[i].value == NULL) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* ---- what has no lowering ------------------------------------------------------------------- */
 
 static PyObject *
@@ -447,6 +468,14 @@ run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObj
         goto fail;
     }
     rc = lower(&rec);
+    if (rc == TOFFEE_DECLINED && overload->returns_view) {
+        int done = read_views(&rec);
+
+        if (done < 0) {
+            goto fail;
+        }
+        rc = done ? TOFFEE_OK : rc;
+    }
     if (rc == TOFFEE_DECLINED && !overload->writes) {
         PyObject *pieces = decompose(self, func, args, kwargs);
 

@@ -187,11 +187,15 @@ parse_returns(PyToffee_OverloadCache *cache, PyObject *schema, PyToffee_Overload
         goto done;
     }
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast); i++) {
-        const char *type = text_attribute(cache->arena, PySequence_Fast_GET_ITEM(fast, i), "type");
+        PyObject *item = PySequence_Fast_GET_ITEM(fast, i); /* borrowed */
+        const char *type = text_attribute(cache->arena, item, "type");
+        PyObject *alias = type != NULL ? PyObject_GetAttrString(item, "alias_info") : NULL;
 
-        if (type == NULL) {
+        if (alias == NULL) {
             goto done;
         }
+        overload->returns_view = overload->returns_view || (alias != Py_None && !overload->writes);
+        Py_DECREF(alias);
         if (strstr(type, "Tensor") != NULL) {
             overload->returns_tensor = true;
         }

@@ -25,9 +25,10 @@ typedef struct {
     const char *overload;
     PyToffee_Parameter *parameters;
     size_t n_parameters;
-    bool writes;                   /* some parameter is written */
-    bool is_in_place;              /* the first one is: relu_ */
-    bool returns_tensor;           /* false: a number or nothing */
+    bool writes;         /* some parameter is written */
+    bool is_in_place;    /* the first one is: relu_ */
+    bool returns_tensor; /* false: a number or nothing */
+    bool returns_view; /* some tensor that comes out is a view of one that went in, by the schema */
     bool returns_number;           /* a value leaves the trace: item, equal */
     bool is_random;                /* tagged nondeterministic_seeded */
     bool has_data_dependent_shape; /* tagged dynamic_output_shape */

@@ -103,7 +103,7 @@ witness_torch_function(PyObject *op, PyObject *const *args, Py_ssize_t n_args, P
     return PyObject_Call(args[0], call_args, call_kwargs);
 }
 
-PyDoc_STRVAR(watch_doc, "watch(tracer, functions)\n--\n\n"
+PyDoc_STRVAR(watch_doc, "watch($self, tracer, functions, /)\n--\n\n"
                         "Report traced tensors that are given to one of FUNCTIONS, a frozenset.");
 
 static PyObject *

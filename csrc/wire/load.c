@@ -17,7 +17,7 @@ load_folder(const char *path)
 
     if (folder != NULL) {
         memcpy(folder, path, n);
-        strcpy(folder + n, n != 0 ? "" : ".");
+        memcpy(folder + n, n != 0 ? "" : ".", n != 0 ? 1 : 2);
     }
     return folder;
 }
