@@ -168,6 +168,10 @@ def broadcasts_with(a: Sequence[int], b: Sequence[int]) -> bool:
     return all(n == m or 1 in (n, m) for n, m in zip(reversed(a), reversed(b)))
 
 
+def is_mask_of(mask: Sequence[int], target: Sequence[int]) -> bool:
+    return tuple(mask) == tuple(target[: len(mask)])
+
+
 def call(*args: Any, **kwargs: Any) -> str:
     """The text between the parentheses of a call."""
     return ", ".join([*map(str, args), *(f"{k}={v}" for k, v in kwargs.items())])
@@ -442,13 +446,14 @@ class Author:
     def basic_index(self, tensor: torch.Tensor) -> str:
         items: list[str] = []
         rest = list(tensor.shape)
-        if rest and self.chance(5):
+        from_end = bool(rest) and self.chance(5)
+        if from_end:
             items.append("...")
             rest = rest[self.number(0, len(rest)) :]
         for size in rest:
             if self.chance(8):
                 items.append("None")
-            if self.chance(4):
+            if self.chance(4) and not from_end:
                 break
             if size and self.chance(3):
                 items.append(str(self.number(-size, size - 1)))
@@ -498,7 +503,7 @@ class Author:
 
     def traced_index(self, size: int) -> tuple[str, str]:
         """A tensor of the program, brought into the range of SIZE rows; its name, and the text."""
-        name = self.exact(lambda t: t.dtype in (torch.int64, torch.int32) and t.dim() <= 2)
+        name = self.exact(lambda t: t.dtype in (torch.int64, torch.int32) and 0 < t.dim() < 3)
         if size == 0:
             raise LookupError
         text = self.pick((f"{name}.clamp({-size}, {size - 1})", f"{name} % {size}"))
@@ -640,7 +645,7 @@ class Author:
         k = self.scalar(tensor)
         if self.chance(2):
             self.write(f"{target}.masked_fill_({text}, {k})", target, [mask])
-        elif tuple(self.scope[mask].shape) == tuple(tensor.shape[: self.scope[mask].dim()]):
+        elif self.scope[mask].dim() and is_mask_of(self.scope[mask].shape, tensor.shape):
             self.write(f"{target}[{text}] = {k}", target, [mask])
         else:
             value = self.name(lambda t: t.dim() == 0 and t.dtype == tensor.dtype)

@@ -168,15 +168,14 @@ except AttributeError as error:
     assert python(program) == "module 'toffee.torch_toffee' has no attribute 'exprot'"
 
 
-def test_the_entry_point_costs_pytorch_less_than_a_millisecond():
-    """The median of several fresh interpreters, since each runs it once."""
+def test_the_entry_point_imports_two_small_modules_and_nothing_else():
+    """What it costs `import torch`: two files to read. PyTorch has loaded the rest by then."""
     program = """
-import importlib.machinery, sys, time, types
+import importlib.machinery, sys, types
 sys.modules['torch'] = types.ModuleType('torch')
-before = time.perf_counter()
+before = set(sys.modules)
 import toffee._autoload
 toffee._autoload._autoload()
-print(time.perf_counter() - before)
+print(sorted(set(sys.modules) - before))
 """
-    times = sorted(float(python(program)) for _ in range(7))
-    assert times[3] < 0.005  # reads two files; 1 ms on an idle machine, and this one is shared
+    assert python(program) == "['toffee', 'toffee._autoload']"

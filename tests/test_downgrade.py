@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from old_graphs import fail_each_allocation, run
 
 import toffee
@@ -159,6 +161,31 @@ def test_a_downgraded_graph_computes_the_same_when_it_is_loaded_again(name: str)
     (before,), (after,) = run(graph, {"x": x}), run(again, {"x": x})
     assert before.shape == after.shape
     np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-6)
+
+
+class Residual(torch.nn.Module):
+    """Convolution, batch norm, a shortcut, pooling, dropout, linear: what 2017 was made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 3, 3, padding=1)
+        self.norm = torch.nn.BatchNorm2d(3)
+        self.linear = torch.nn.Linear(48, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.nn.functional.max_pool2d(self.norm(self.conv(x)).relu() + x, 2)
+        x = torch.nn.functional.dropout(torch.cat([x, -x], 1), training=self.training)
+        return self.linear(x[:, :3].flatten(1)).softmax(1)
+
+
+def test_an_exported_network_goes_to_2017_and_back() -> None:
+    torch.manual_seed(0)
+    model, x = Residual().eval(), torch.randn(2, 3, 8, 8)
+    file = io.BytesIO()
+    expected = toffee.torch_toffee.export(model, x, file)
+    again = toffee.loads(toffee.dumps(toffee.loads(file.getvalue()), ir_version=1))
+    (result,) = run(again, {again.input[-1]: x.numpy()})
+    np.testing.assert_allclose(result, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_the_graph_itself_stays_as_it_is() -> None:

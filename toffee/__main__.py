@@ -19,7 +19,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _print(args: argparse.Namespace) -> None:
     text = str(io.load(args.file))
-    print(text, end="" if text.endswith("\n") else "\n")
+    print(text)
 
 
 def _convert(args: argparse.Namespace) -> None:

@@ -67,7 +67,7 @@ def install() -> None:
         sys.meta_path.append(_Finder)  # type: ignore[arg-type]
     torch = sys.modules.get("torch")
     if torch is not None and "toffee" not in torch.__dict__:
-        torch.toffee = _Lazy(_ALIAS, "Loaded when it is first used.")  # type: ignore[attr-defined]
+        torch.toffee = _Lazy(_ALIAS, "Loaded when it is first used.")
 
 
 def _autoload() -> None:

@@ -9,6 +9,8 @@ TraceError                 what ``forward`` did cannot be put into a graph      
 FormatError                bytes are no graph; ``.offset`` is the byte, or None        ValueError
 CheckError                 a graph breaks a rule; says at which node                   ValueError
 LimitError                 something is larger than the format can hold                Error
+BackendError               a graph cannot be run: device, runtime, inputs              Error
+VerificationError          export(verify=...): the graph computes something else       Error
 TraceWarning               a value that depends on an input left the trace             UserWarning
 =========================  ==========================================================  ===========
 
@@ -29,6 +31,7 @@ from ._core import (
 )
 
 __all__ = [
+    "BackendError",
     "CheckError",
     "Error",
     "FormatError",
@@ -36,4 +39,13 @@ __all__ = [
     "TraceError",
     "TraceWarning",
     "UnsupportedOperatorError",
+    "VerificationError",
 ]
+
+
+class BackendError(Error):
+    """A graph cannot be run: the device, the runtime, or inputs that do not fit."""
+
+
+class VerificationError(Error):
+    """The exported graph does not compute what the model does. Nothing was written."""

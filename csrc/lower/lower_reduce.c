@@ -143,7 +143,8 @@ lower_aminmax(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return toffee_chain_return(&chain, call, 1, out);
 }
 
-/* aten::all, any: ReduceMin and ReduceMax of bools. */
+/* aten::all, any: ReduceMin and ReduceMax of bools. Of nothing they are true and false, as a product
+ * and a sum are 1 and 0; ONNX Runtime has no extreme of no bools. */
 static toffee_code
 lower_all(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -153,6 +154,13 @@ lower_all(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 
     if (x == NULL) {
         return TOFFEE_DECLINED;
+    }
+    if (toffee_value_numel(x) == 0) {
+        bool is_any = strcmp(lo->rule->onnx, "ReduceMax") == 0;
+
+        x = toffee_chain_cast(&chain, x, TOFFEE_DTYPE_INT32);
+        x = chain_planned(&chain, is_any ? "ReduceSum" : "ReduceProd", x, &plan);
+        return toffee_chain_return(&chain, call, 0, x);
     }
     x = toffee_chain_cast(&chain, x, TOFFEE_DTYPE_BOOL);
     x = chain_planned(&chain, lo->rule->onnx, x, &plan);

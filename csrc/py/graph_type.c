@@ -366,7 +366,8 @@ graph_str(PyObject *self)
     PyToffee_Graph_Settle(PyToffee_RootOf(self));
     if (toffee_print_graph(((PyToffee_Graph *)self)->graph, scratch, &text, &length, &st) ==
         TOFFEE_OK) {
-        result = PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "backslashreplace");
+        /* Without the last newline: print() brings one. */
+        result = PyUnicode_DecodeUTF8(text, (Py_ssize_t)length - 1, "backslashreplace");
     }
     else {
         PyToffee_Err_Set(state, &st);

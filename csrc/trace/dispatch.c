@@ -519,8 +519,8 @@ any_traced(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
     return 0;
 }
 
-/* Whether one of the tensors after the first is a mask. A tensor that cannot be looked at is none:
- * the call itself will say what is wrong with it. */
+/* Whether one of the tensors after the first is a mask that comes from the trace. A tensor that
+ * cannot be looked at is none: the call itself will say what is wrong with it. */
 static bool
 indexes_by_mask(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
 {
@@ -530,7 +530,8 @@ indexes_by_mask(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments
         if (PyToffee_TensorInfo_Get(self->state->trace->api, arguments->tensors[i], &info) < 0) {
             PyErr_Clear();
         }
-        else if (info.dtype == TOFFEE_DTYPE_BOOL || info.dtype == TOFFEE_DTYPE_UINT8) {
+        else if ((info.dtype == TOFFEE_DTYPE_BOOL || info.dtype == TOFFEE_DTYPE_UINT8) &&
+                 PyToffee_Bindings_IsTraced(self->bindings, arguments->tensors[i]) > 0) {
             return true;
         }
     }

@@ -1,0 +1,68 @@
+"""The documentation is true: its Python runs, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("benchmarks/*.md")]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(page and number, text) of every fenced block of LANGUAGE."""
+    found = []
+    for page in PAGES:
+        for i, (kind, text) in enumerate(FENCE.findall(page.read_text())):
+            if kind == language:
+                found.append((f"{page.relative_to(ROOT)}#{i}", text))
+    return found
+
+
+@pytest.mark.parametrize(("where", "code"), blocks("python"), ids=lambda x: x.split("\n")[0][:40])
+def test_every_python_block_runs(where, code, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{where}:\n{done.stderr}"
+
+
+def test_the_listing_in_the_readme_is_the_one_that_its_program_prints(tmp_path):
+    (_, code), *_ = blocks("python")
+    (_, listing), *_ = blocks("text")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    for shown, printed in zip(listing.splitlines(), done.stdout.splitlines(), strict=True):
+        pattern = ".*".join(re.escape(part) for part in shown.split("…"))
+        assert re.fullmatch(pattern, printed), f"{shown!r} is printed as {printed!r}"
+
+
+def test_every_make_target_in_the_documentation_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for where, text in blocks("sh"):
+        for target in re.findall(r"^make ([a-z-]+)", text, re.MULTILINE):
+            assert target in targets, f"{where}: make {target}"
+
+
+def test_every_path_in_a_command_exists():
+    for where, text in blocks("sh"):
+        for path in re.findall(r"(?<![\w/.])((?:benchmarks|tests|tools|examples)/[\w./]+)", text):
+            assert (ROOT / path).exists(), f"{where}: {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|%)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_source_file_that_a_page_names_exists(page):
+    for path in re.findall(r"`((?:csrc|toffee|tests|proto|tools)/[\w./]+)`", page.read_text()):
+        assert (ROOT / path).exists(), f"{page.name}: {path}"
