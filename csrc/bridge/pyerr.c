@@ -18,7 +18,7 @@ PyToffee_Err_Init(PyObject *module)
          "Base class of everything that toffee raises on its own account."},
         {&state->UnsupportedOperatorError, "toffee.UnsupportedOperatorError", NULL, NULL,
          "The model calls operators that have no lowering. Lists each with its count and the lines "
-         "of the model that call it. What to do: toffee.register_lowering, or fallback='aten'."},
+         "of the model that call it. What to do: other operators, or fallback='aten'."},
         {&state->TraceError, "toffee.TraceError", NULL, NULL,
          "What forward() did cannot be put into a graph, or depends on data with strict=True."},
         {&state->FormatError, "toffee.FormatError", NULL, PyExc_ValueError,

@@ -40,13 +40,21 @@ lower_activation(toffee_lowering *lo, const toffee_call *call, toffee_status *st
     return toffee_lower_return(lo, call, 0, out, st);
 }
 
-/* aten::relu -> Relu, which knows no unsigned numbers: they stay as they are */
+/* aten::relu -> Relu, which knows no unsigned numbers: they stay as they are. ONNX Runtime has none
+ * for int64: Max(self, 0) */
 static toffee_code
 lower_relu(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
     toffee_value *value = toffee_call_value(call, "self");
+    toffee_value *zero = NULL;
 
     if (toffee_value_dtype(value) == TOFFEE_DTYPE_UINT8) {
+        return toffee_lower_return(lo, call, 0, value, st);
+    }
+    if (toffee_value_dtype(value) == TOFFEE_DTYPE_INT64) {
+        TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, TOFFEE_DTYPE_INT64, 0, &zero, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_emit_like(lo, "Max", TOFFEE_INPUTS(value, zero), value, NULL, &value, st));
         return toffee_lower_return(lo, call, 0, value, st);
     }
     TOFFEE_RETURN_IF_ERROR(activation_emit(lo, call, "Relu", NULL, &value, st));

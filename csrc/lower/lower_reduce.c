@@ -143,8 +143,8 @@ lower_aminmax(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return toffee_chain_return(&chain, call, 1, out);
 }
 
-/* aten::all, any: ReduceMin and ReduceMax of bools. Of nothing they are true and false, as a product
- * and a sum are 1 and 0; ONNX Runtime has no extreme of no bools. */
+/* aten::all, any: ReduceMin and ReduceMax of bools. Of nothing they are true and false, as a
+ * product and a sum are 1 and 0; ONNX Runtime has no extreme of no bools. */
 static toffee_code
 lower_all(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {

@@ -163,7 +163,7 @@ PyToffee_Bindings_Find(PyToffee_Bindings *table, PyObject *tensor)
 {
     binding_slot *slot = find_slot(table->slots, table->n_slots, tensor);
 
-    return slot->key != NULL && slot->binding.set != NULL &&
+    return slot->key != NULL && !slot->binding.set->is_forgotten &&
                    weakref_is(slot->binding.weakref, tensor)
                ? &slot->binding
                : NULL;
@@ -368,6 +368,35 @@ named_value(PyToffee_Bindings *table, const toffee_str *name, const PyToffee_Ten
     return 0;
 }
 
+/* Moves what is bound to parts of SET's memory there; what overlaps it otherwise is torn. */
+static void
+merge_into(PyToffee_Bindings *table, PyToffee_AliasSet *set)
+{
+    for (size_t i = 0; i < table->data_sets.n; i++) {
+        PyToffee_AliasSet *other = table->data_sets.data[i];
+        toffee_geometry view = other->geometry;
+
+        if (other == set || other->is_merged || !extent_overlaps(set, other->low, other->high)) {
+            continue;
+        }
+        view.offset =
+            (int64_t)(other->low - set->low) / (int64_t)toffee_dtype_get(set->dtype)->n_bytes;
+        if (other->dtype != set->dtype || other->low < set->low || other->high > set->high ||
+            !toffee_geometry_inside(&set->geometry, &view)) {
+            other->is_torn = true;
+            set->is_torn = true;
+            continue;
+        }
+        other->is_merged = true;
+        set->is_torn = set->is_torn || other->is_torn;
+        for (size_t k = 0; k < table->n_slots; k++) {
+            if (table->slots[k].key != NULL && table->slots[k].binding.set == other) {
+                table->slots[k].binding.set = set; /* its value is right until the first write */
+            }
+        }
+    }
+}
+
 int
 PyToffee_Bindings_Declare(PyToffee_Bindings *table, PyObject *tensor, const toffee_str *name,
                           PyToffee_SetKind kind, toffee_value **out)
@@ -385,7 +414,8 @@ PyToffee_Bindings_Declare(PyToffee_Bindings *table, PyObject *tensor, const toff
     for (size_t i = 0; i < table->data_sets.n && set == NULL; i++) {
         PyToffee_AliasSet *other = table->data_sets.data[i];
 
-        if (low >= other->low && high <= other->high && high != 0 && other->dtype == info.dtype) {
+        if (!other->is_merged && low >= other->low && high <= other->high && high != 0 &&
+            other->dtype == info.dtype) {
             toffee_geometry view = view_geometry(other, &info);
 
             set = other;
@@ -402,12 +432,18 @@ PyToffee_Bindings_Declare(PyToffee_Bindings *table, PyObject *tensor, const toff
     if (kind == PYTOFFEE_PARAMETER && declare_initializer(table, tensor, name, *out, &host) < 0) {
         return -1;
     }
-    if (set == NULL) {
-        set = new_set(table, kind, &info, *out);
-        if (set == NULL) {
+    if (set == NULL || host != NULL) {
+        PyToffee_AliasSet *own = new_set(table, kind, &info, *out);
+
+        if (own == NULL) {
             return -1;
         }
-        set->host = host;
+        own->host = host;
+        own->is_merged = set != NULL;
+        if (set == NULL) {
+            set = own;
+            merge_into(table, set);
+        }
     }
     return bind(table, tensor, set, *out, set->generation);
 }
@@ -571,7 +607,7 @@ adopt_storage(PyToffee_Bindings *table, PyObject *tensor)
     for (size_t i = 0; i < table->n_slots; i++) {
         PyToffee_AliasSet *set = table->slots[i].binding.set;
 
-        if (set != NULL && set->kind == PYTOFFEE_CONSTANT &&
+        if (set != NULL && set->kind == PYTOFFEE_CONSTANT && !set->is_forgotten &&
             extent_overlaps(set, whole->low, whole->high)) {
             if (copy_initializer(set) < 0) {
                 goto done;
@@ -605,10 +641,16 @@ PyToffee_Bindings_BeforeWrite(PyToffee_Bindings *table, PyObject *tensor, bool i
         PyToffee_AliasSet *set = table->data_sets.data[i];
 
         if (extent_overlaps(set, low, high)) {
+            if (set->is_torn) {
+                PyErr_SetString(table->state->TraceError,
+                                "a write to a parameter or an input that shares part of its memory "
+                                "with another one: clone() one of the two before the call");
+                return -1;
+            }
             if (copy_initializer(set) < 0) {
                 return -1;
             }
-            if (set->kind != PYTOFFEE_CONSTANT && expose(table, set) < 0) {
+            if (set->kind != PYTOFFEE_CONSTANT && !set->is_merged && expose(table, set) < 0) {
                 return -1;
             }
         }
@@ -634,11 +676,11 @@ PyToffee_Bindings_ForgetConstants(PyToffee_Bindings *table, PyObject *tensor)
         return -1;
     }
     PyToffee_TensorInfo_Extent(&info, &low, &high);
-    for (size_t i = 0; i < table->n_slots; i++) {
-        PyToffee_AliasSet *set = table->slots[i].binding.set;
+    for (size_t i = 0; i < table->data_sets.n; i++) {
+        PyToffee_AliasSet *set = table->data_sets.data[i];
 
-        if (set != NULL && set->kind == PYTOFFEE_CONSTANT && extent_overlaps(set, low, high)) {
-            table->slots[i].binding.set = NULL; /* unbound, the slot stays */
+        if (set->kind == PYTOFFEE_CONSTANT && extent_overlaps(set, low, high)) {
+            set->is_forgotten = true;
         }
     }
     return 0;
@@ -715,6 +757,46 @@ find_operand_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info,
     return NULL;
 }
 
+/* The set that the tensor of INFO lies in, which by the schema may be a view of one of the N
+ * operands, and is outside of their sets. *OUT is NULL if its memory is its own: of "may alias"
+ * operators, such as to() and contiguous(). A view of a tensor without elements has no address to
+ * go by, but as_strided sees elements there: the set is that of any live tensor. */
+static int
+find_view_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info, PyObject *const *operands,
+              size_t n, PyToffee_AliasSet **out)
+{
+    uintptr_t low = 0;
+    uintptr_t high = 0;
+    bool outside = false;
+
+    *out = NULL;
+    PyToffee_TensorInfo_Extent(info, &low, &high);
+    for (size_t i = 0; i < n && high != 0; i++) {
+        const PyToffee_Binding *operand = PyToffee_Bindings_Find(table, operands[i]);
+
+        if (operand != NULL) {
+            outside =
+                outside || operand->set->high == 0 || extent_overlaps(operand->set, low, high);
+        }
+    }
+    for (size_t i = 0; i < table->n_slots && outside; i++) {
+        const binding_slot *slot = &table->slots[i];
+
+        if (slot->key != NULL && slot->binding.set != NULL &&
+            !weakref_is_dead(slot->binding.weakref) && extent_inside(slot->binding.set, info)) {
+            *out = slot->binding.set;
+            return 0;
+        }
+    }
+    if (outside) {
+        PyErr_SetString(table->state->TraceError,
+                        "a view reaches memory outside of every tensor that the trace knows: "
+                        "clone() the tensor that it is of first");
+        return -1;
+    }
+    return 0;
+}
+
 int
 PyToffee_Bindings_ReadView(PyToffee_Bindings *table, PyObject *tensor, PyObject *const *operands,
                            size_t n, toffee_value **out)
@@ -727,6 +809,9 @@ PyToffee_Bindings_ReadView(PyToffee_Bindings *table, PyObject *tensor, PyObject 
         return -1;
     }
     set = find_operand_set(table, &info, operands, n);
+    if (set == NULL && find_view_set(table, &info, operands, n, &set) < 0) {
+        return -1;
+    }
     if (set == NULL || set->dtype != info.dtype) {
         return 0;
     }
@@ -736,7 +821,7 @@ PyToffee_Bindings_ReadView(PyToffee_Bindings *table, PyObject *tensor, PyObject 
 
 int
 PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor, toffee_value *value,
-                             PyObject *const *operands, size_t n)
+                             PyObject *const *operands, size_t n, bool is_view)
 {
     PyToffee_AliasSet *set = NULL;
     PyToffee_TensorInfo info;
@@ -745,6 +830,9 @@ PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor, toffee_
         return -1;
     }
     set = find_operand_set(table, &info, operands, n);
+    if (set == NULL && is_view && find_view_set(table, &info, operands, n, &set) < 0) {
+        return -1;
+    }
     if (set != NULL) {
         return bind(table, tensor, set, value, set->generation);
     }

@@ -40,6 +40,9 @@ typedef struct PyToffee_AliasSet {
     PyToffee_Host *host; /* of the initializer behind a parameter or constant; NULL: none */
     bool is_copied;      /* the initializer has a copy of its own: writes cannot reach it */
     bool is_exposed;     /* unbound tensors may share this memory: find them by address */
+    bool is_merged;      /* its tensors are in a larger set; it only keeps its initializer */
+    bool is_torn;        /* shares part of its memory with a set that does not hold it: no writes */
+    bool is_forgotten;   /* a constant whose memory has changed: bindings to it do not count */
 } PyToffee_AliasSet;
 
 typedef struct {
@@ -91,9 +94,10 @@ TOFFEE_NODISCARD int PyToffee_Bindings_ReadView(PyToffee_Bindings *table, PyObje
                                                 PyObject *const *operands, size_t n,
                                                 toffee_value **out);
 /* Binds TENSOR, which came out of an operator, to VALUE. If its memory lies in the alias set of one
- * of the N operands (tensors, borrowed) it joins that set. */
+ * of the N operands (tensors, borrowed) it joins that set. IS_VIEW: by the schema it has the memory
+ * of an operand; if that one is empty and so has no address, the set is that of any live tensor. */
 TOFFEE_NODISCARD int PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor,
                                                   toffee_value *value, PyObject *const *operands,
-                                                  size_t n);
+                                                  size_t n, bool is_view);
 
 #endif /* TOFFEE_TRACE_BINDING_H */

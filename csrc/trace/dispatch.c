@@ -175,7 +175,8 @@ bind_results(recording *rec)
         }
         else {
             rc = PyToffee_Bindings_BindResult(bindings, tensor, rec->results.data[i].value,
-                                              rec->arguments.tensors, rec->arguments.n_operands);
+                                              rec->arguments.tensors, rec->arguments.n_operands,
+                                              rec->arguments.overload->returns_view);
         }
         if (rc < 0) {
             return -1;
