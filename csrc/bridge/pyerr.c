@@ -135,3 +135,17 @@ PyToffee_Err_Set(PyToffee_State *state, const toffee_status *st)
                  st->message);
     return NULL;
 }
+
+int
+PyToffee_Err_Fail(PyToffee_State *state, const toffee_status *st)
+{
+    PyToffee_Err_Set(state, st);
+    return -1;
+}
+
+int
+PyToffee_Err_NoMemory(void)
+{
+    PyErr_NoMemory();
+    return -1;
+}

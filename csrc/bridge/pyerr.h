@@ -13,4 +13,9 @@ TOFFEE_NODISCARD int PyToffee_Err_Init(PyObject *module);
  * reads well. The GIL must be held. */
 PyObject *PyToffee_Err_Set(PyToffee_State *state, const toffee_status *st);
 
+/* The same for functions that return an int: always -1. */
+int PyToffee_Err_Fail(PyToffee_State *state, const toffee_status *st);
+/* Sets MemoryError. Always -1. */
+int PyToffee_Err_NoMemory(void);
+
 #endif /* TOFFEE_BRIDGE_PYERR_H */

@@ -1,12 +1,7 @@
 /* csrc/trace/args.c */
 #include "trace/args.h"
 
-static int
-fail_nomem(void)
-{
-    PyErr_NoMemory();
-    return -1;
-}
+#include "bridge/pyerr.h"
 
 /* ---- sorting by parameter ------------------------------------------------------------------- */
 
@@ -86,7 +81,7 @@ PyToffee_Arguments_Parse(const PyToffee_Overload *overload, const PyToffee_Torch
     *out = (PyToffee_Arguments){.overload = overload};
     out->objects = toffee_arena_calloc(scratch, overload->n_parameters, sizeof(*out->objects));
     if (out->objects == NULL) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     if (place_arguments(overload, args, kwargs, out->objects) < 0) {
         return -1;
@@ -95,7 +90,7 @@ PyToffee_Arguments_Parse(const PyToffee_Overload *overload, const PyToffee_Torch
     out->operands = toffee_arena_calloc(scratch, n, sizeof(*out->operands));
     out->tensors = toffee_arena_calloc(scratch, n, sizeof(*out->tensors));
     if (out->operands == NULL || out->tensors == NULL) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     for (size_t i = 0; i < overload->n_parameters; i++) {
         const PyToffee_Parameter *parameter = &overload->parameters[i];
@@ -174,7 +169,7 @@ read_values(const reader *r, PyObject **items, size_t n, toffee_arg *arg)
     toffee_value **values = toffee_arena_calloc(r->scratch, n, sizeof(*values));
 
     if (values == NULL) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     for (size_t i = 0; i < n; i++) {
         if (items[i] == Py_None) {
@@ -199,7 +194,7 @@ read_numbers(const reader *r, PyObject **items, size_t n, toffee_arg *arg)
     bool is_float = false;
 
     if (ints == NULL || floats == NULL) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     for (size_t i = 0; i < n; i++) {
         toffee_arg item = {0};
@@ -293,7 +288,7 @@ PyToffee_Arguments_Read(const PyToffee_Arguments *arguments, const PyToffee_Torc
     toffee_arg *args = toffee_arena_calloc(scratch, overload->n_parameters, sizeof(*args));
 
     if (args == NULL) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     for (size_t i = 0; i < overload->n_parameters; i++) {
         args[i].name = overload->parameters[i].text;

@@ -134,8 +134,7 @@ grow(PyToffee_Bindings *table)
     binding_slot *slots = toffee_malloc(n_slots * sizeof(*slots));
 
     if (slots == NULL) {
-        PyErr_NoMemory();
-        return -1;
+        return PyToffee_Err_NoMemory();
     }
     memset(slots, 0, n_slots * sizeof(*slots));
     table->n_used = 0;
@@ -198,13 +197,6 @@ bind(PyToffee_Bindings *table, PyObject *tensor, PyToffee_AliasSet *set, toffee_
 
 /* ---- alias sets ----------------------------------------------------------------------------- */
 
-static int
-fail_nomem(void)
-{
-    PyErr_NoMemory();
-    return -1;
-}
-
 /* INFO's geometry relative to the address BASE, its arrays copied into ARENA. */
 static int
 copy_geometry(toffee_arena *arena, const PyToffee_TensorInfo *info, uintptr_t base,
@@ -217,7 +209,7 @@ copy_geometry(toffee_arena *arena, const PyToffee_TensorInfo *info, uintptr_t ba
     out->sizes = toffee_arena_copy(arena, info->sizes, n_bytes);
     out->strides = toffee_arena_copy(arena, info->strides, n_bytes);
     out->offset = info->data != NULL ? distance / toffee_dtype_get(info->dtype)->n_bytes : 0;
-    return out->sizes != NULL && out->strides != NULL ? 0 : fail_nomem();
+    return out->sizes != NULL && out->strides != NULL ? 0 : PyToffee_Err_NoMemory();
 }
 
 /* The same, borrowing INFO's arrays. */
@@ -286,8 +278,7 @@ flush(PyToffee_Bindings *table, PyToffee_AliasSet *set)
     }
     if (toffee_view_write(table->lo, set->root, &set->geometry, &set->pending_geometry,
                           set->pending, &set->root, &st) != TOFFEE_OK) {
-        PyToffee_Err_Set(table->state, &st);
-        return -1;
+        return PyToffee_Err_Fail(table->state, &st);
     }
     set->pending = NULL;
     return 0;
@@ -337,7 +328,7 @@ static int
 expose(PyToffee_Bindings *table, PyToffee_AliasSet *set)
 {
     if (!set->is_exposed && !TOFFEE_VEC_PUSH(table->arena, &table->exposed, set)) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     set->is_exposed = true;
     return 0;
@@ -362,8 +353,7 @@ named_value(PyToffee_Bindings *table, const toffee_str *name, const PyToffee_Ten
 
     if (toffee_graph_value(table->lo->graph, name, out, &st) != TOFFEE_OK ||
         toffee_value_set_type(*out, info->dtype, info->sizes, info->rank, &st) != TOFFEE_OK) {
-        PyToffee_Err_Set(table->state, &st);
-        return -1;
+        return PyToffee_Err_Fail(table->state, &st);
     }
     return 0;
 }

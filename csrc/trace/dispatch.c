@@ -20,20 +20,6 @@ typedef struct {
     TOFFEE_VEC(PyObject *) objects; /* the tensor behind each result, or NULL; borrowed */
 } recording;
 
-static int
-fail_nomem(void)
-{
-    PyErr_NoMemory();
-    return -1;
-}
-
-static int
-fail_status(const PyToffee_Tracer *self, const toffee_status *st)
-{
-    PyToffee_Err_Set(self->state, st);
-    return -1;
-}
-
 /* Runs the operator itself; the mode is off in here, so nothing of it comes back to the door. */
 static PyObject *
 run(const PyToffee_Overload *overload, PyObject *args, PyObject *kwargs)
@@ -58,7 +44,7 @@ add_tensor_result(recording *rec, PyObject *tensor)
     result.dims = toffee_arena_copy(scratch, info.sizes, (size_t)info.rank * sizeof(int64_t));
     if (result.dims == NULL || !TOFFEE_VEC_PUSH(scratch, &rec->results, result) ||
         !TOFFEE_VEC_PUSH(scratch, &rec->objects, tensor)) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     return 0;
 }
@@ -91,7 +77,7 @@ add_results(recording *rec, PyObject *object)
     }
     if (!TOFFEE_VEC_PUSH(rec->tracer->lo.scratch, &rec->results, nothing) ||
         !TOFFEE_VEC_PUSH(rec->tracer->lo.scratch, &rec->objects, NULL)) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     return 0;
 }
@@ -149,7 +135,7 @@ make_hole(recording *rec, size_t index)
     if (toffee_graph_new_value(rec->tracer->graph, &result->value, &st) != TOFFEE_OK ||
         toffee_value_set_type(result->value, result->dtype, result->dims, result->rank, &st) !=
             TOFFEE_OK) {
-        return fail_status(rec->tracer, &st);
+        return PyToffee_Err_Fail(rec->tracer->state, &st);
     }
     return PyToffee_Tracer_AddHole(rec->tracer, result->value, rec->arguments.overload->full);
 }
@@ -435,7 +421,7 @@ record_unsupported(recording *rec)
         return -1;
     }
     if (rec->tracer->fallback_to_aten) {
-        return emit_aten(rec, &st) == TOFFEE_OK ? 0 : fail_status(rec->tracer, &st);
+        return emit_aten(rec, &st) == TOFFEE_OK ? 0 : PyToffee_Err_Fail(rec->tracer->state, &st);
     }
     return add_unsupported(rec->tracer, overload);
 }
@@ -455,6 +441,9 @@ run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObj
         return NULL;
     }
     mark_hidden_writes(&rec);
+    for (size_t i = 0; i < arguments->n_operands && overload->is_in_place_view; i++) {
+        rec.arguments.operands[i].is_written = false;
+    }
     for (size_t i = 0; i < arguments->n_operands; i++) {
         if (rec.arguments.operands[i].is_written &&
             PyToffee_Bindings_BeforeWrite(self->bindings, arguments->tensors[i], true) < 0) {

@@ -51,8 +51,7 @@ add_outputs(PyToffee_Tracer *self, PyObject *outputs, PyObject *names)
             return -1;
         }
         if (add_output(self, value, text, &st) != TOFFEE_OK) {
-            PyToffee_Err_Set(self->state, &st);
-            return -1;
+            return PyToffee_Err_Fail(self->state, &st);
         }
     }
     return 0;
@@ -188,13 +187,11 @@ PyToffee_Tracer_Finish(PyToffee_Tracer *self, PyObject *outputs, PyObject *names
         return -1;
     }
     if (toffee_prune(self->graph, toffee_op_min_outputs, &st) != TOFFEE_OK) {
-        PyToffee_Err_Set(self->state, &st);
-        return -1;
+        return PyToffee_Err_Fail(self->state, &st);
     }
     *hole = find_used_hole(self);
     if (*hole == NULL && finish_graph(self, &st) != TOFFEE_OK) {
-        PyToffee_Err_Set(self->state, &st);
-        return -1;
+        return PyToffee_Err_Fail(self->state, &st);
     }
     return 0;
 }

@@ -220,6 +220,8 @@ parse_tags(PyToffee_OverloadCache *cache, PyObject *func, PyToffee_Overload *ove
     }
     overload->is_random = strstr(tags, "nondeterministic_seeded") != NULL;
     overload->has_data_dependent_shape = strstr(tags, "dynamic_output_shape") != NULL;
+    overload->is_in_place_view = strstr(tags, "inplace_view") != NULL;
+    overload->returns_view = overload->returns_view || overload->is_in_place_view;
     return 0;
 }
 

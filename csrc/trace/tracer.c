@@ -3,20 +3,13 @@
 
 #include "bridge/pyerr.h"
 
-static int
-fail_nomem(void)
-{
-    PyErr_NoMemory();
-    return -1;
-}
-
 int
 PyToffee_Tracer_AddHole(PyToffee_Tracer *self, toffee_value *value, const char *op)
 {
     /* OP belongs to the overload cache, which outlives the trace. */
     return toffee_ptrmap_set(self->graph->arena, &self->holes, value, (void *)(uintptr_t)op)
                ? 0
-               : fail_nomem();
+               : PyToffee_Err_NoMemory();
 }
 
 /* Whether VALUE is computed from an argument of the model (or from something that the graph does
@@ -29,7 +22,7 @@ depends_on_input(PyToffee_Tracer *self, toffee_value *value)
     TOFFEE_VEC(toffee_value *) open = {0};
 
     if (!TOFFEE_VEC_PUSH(scratch, &open, value)) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     while (open.n > 0) {
         toffee_value *next = open.data[--open.n];
@@ -48,7 +41,7 @@ depends_on_input(PyToffee_Tracer *self, toffee_value *value)
             }
             if (!toffee_ptrmap_set(scratch, &seen, input, input) ||
                 !TOFFEE_VEC_PUSH(scratch, &open, input)) {
-                return fail_nomem();
+                return PyToffee_Err_NoMemory();
             }
         }
     }
@@ -471,7 +464,7 @@ PyToffee_Trace_Exec(PyObject *module)
 
     state->trace = PyMem_Calloc(1, sizeof(*state->trace));
     if (state->trace == NULL) {
-        return fail_nomem();
+        return PyToffee_Err_NoMemory();
     }
     state->trace->overloads = PyToffee_OverloadCache_New();
     if (state->trace->overloads == NULL) {
