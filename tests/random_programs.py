@@ -295,7 +295,7 @@ class Author:
         if not self.run(line):
             raise LookupError
         if not (stays_exact and self.is_exact(target)) and not self.mark([tensor]):
-            tensor.copy_(before)
+            tensor.resize_(before.shape).copy_(before)
             raise LookupError
         self.lines.append(line)
 
@@ -431,7 +431,8 @@ class Author:
         if tensor.dim() == MAX_RANK:
             raise LookupError
         line = f"{name}.{kind}"
-        if name[0] != "v" or not self.run(line):
+        owners = [t for t in self.scope.values() if t is tensor]
+        if name[0] != "v" or len(owners) > 1 or not self.run(line):
             raise LookupError
         self.lines.append(line)
 

@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+/* PyTorch calls the first argument self or input, and not alike in all spellings of an operator:
+ * dropout(input) and dropout_(self). */
+static bool
+is_first_name(const char *name)
+{
+    return strcmp(name, "self") == 0 || strcmp(name, "input") == 0;
+}
+
 const toffee_arg *
 toffee_call_arg(const toffee_call *call, const char *name)
 {
@@ -10,6 +18,9 @@ toffee_call_arg(const toffee_call *call, const char *name)
         if (strcmp(call->args[i].name, name) == 0) {
             return &call->args[i];
         }
+    }
+    if (call->n_args > 0 && is_first_name(name) && is_first_name(call->args[0].name)) {
+        return &call->args[0];
     }
     return NULL;
 }

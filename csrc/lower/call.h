@@ -60,7 +60,8 @@ typedef struct {
     bool training; /* the trace's training= */
 } toffee_call;
 
-/* The argument called NAME, or NULL if the schema has none. */
+/* The argument called NAME, or NULL if the schema has none. "self" and "input" both name the first
+ * argument of a schema that has one of the two. */
 const toffee_arg *toffee_call_arg(const toffee_call *call, const char *name);
 /* Whether the argument exists and is not None. */
 bool toffee_call_has(const toffee_call *call, const char *name);

@@ -53,6 +53,44 @@ plan_add_mask(toffee_lowering *lo, index_plan *plan, toffee_value *mask, int32_t
     return TOFFEE_OK;
 }
 
+/* Whether MASK is a constant whose bytes are at hand. */
+static bool
+mask_is_constant(toffee_lowering *lo, const toffee_value *mask)
+{
+    return mask->tensor != NULL && mask->tensor->data != NULL &&
+           toffee_ptrmap_get(&lo->constants, mask) != NULL;
+}
+
+/* The dimensions of a constant mask: for each, the positions of the true ones. */
+static toffee_code
+plan_add_constant_mask(toffee_lowering *lo, index_plan *plan, const toffee_value *mask,
+                       int32_t *dim, toffee_status *st)
+{
+    const uint8_t *bytes = mask->tensor->data;
+    size_t n_elements = (size_t)mask->tensor->n_elements;
+    size_t behind = n_elements; /* elements that one step in the dimension passes over */
+    int64_t *positions = toffee_arena_calloc(lo->scratch, n_elements + 1, sizeof(*positions));
+
+    if (positions == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    for (int32_t i = 0; i < toffee_value_rank(mask); i++) {
+        size_t size = (size_t)toffee_value_dim(mask, i);
+        int64_t n = 0;
+
+        behind = size != 0 ? behind / size : 0;
+        for (size_t k = 0; k < n_elements; k++) {
+            if (bytes[k] != 0) {
+                positions[n++] = (int64_t)(k / behind % size);
+            }
+        }
+        TOFFEE_RETURN_IF_ERROR(toffee_const_tensor(lo, TOFFEE_DTYPE_INT64, &n, 1, positions,
+                                                   &plan->columns[plan->n], st));
+        plan->dims[plan->n++] = (*dim)++;
+    }
+    return TOFFEE_OK;
+}
+
 /* S from the columns that are not from masks. */
 static void
 plan_broadcast(index_plan *plan)
@@ -81,9 +119,11 @@ plan_broadcast(index_plan *plan)
     }
 }
 
-/* Reads the list of indices; DECLINED where one is a mask without dimensions or is no index. */
+/* Reads the list of indices; DECLINED where one is a mask without dimensions or is no index.
+ * KEEP_MASK: leave a mask that stands alone as it is, even if it is constant. */
 static toffee_code
-plan_make(toffee_lowering *lo, const toffee_call *call, index_plan *plan, toffee_status *st)
+plan_make(toffee_lowering *lo, const toffee_call *call, bool keep_mask, index_plan *plan,
+          toffee_status *st)
 {
     const toffee_arg *indices = toffee_call_arg(call, "indices");
     bool indexed[TOFFEE_MAX_RANK] = {false};
@@ -91,6 +131,7 @@ plan_make(toffee_lowering *lo, const toffee_call *call, index_plan *plan, toffee
     int32_t dim = 0;
     int32_t rank = 0;
     int32_t n = 0;
+    size_t n_given = 0;
 
     memset(plan, 0, sizeof(*plan));
     plan->self = toffee_call_value(call, "self");
@@ -98,6 +139,9 @@ plan_make(toffee_lowering *lo, const toffee_call *call, index_plan *plan, toffee
         return TOFFEE_DECLINED;
     }
     rank = toffee_value_rank(plan->self);
+    for (size_t i = 0; i < indices->n; i++) {
+        n_given += indices->values[i] != NULL;
+    }
     for (size_t i = 0; i < indices->n; i++) {
         toffee_value *index = indices->values[i];
         toffee_dtype dtype = index != NULL ? toffee_value_dtype(index) : TOFFEE_DTYPE_UNDEFINED;
@@ -110,6 +154,10 @@ plan_make(toffee_lowering *lo, const toffee_call *call, index_plan *plan, toffee
         if (dim + (is_mask ? toffee_value_rank(index) : 1) > rank ||
             (is_mask && toffee_value_rank(index) == 0)) {
             return TOFFEE_DECLINED;
+        }
+        if (is_mask && mask_is_constant(lo, index) && !(keep_mask && n_given == 1)) {
+            TOFFEE_RETURN_IF_ERROR(plan_add_constant_mask(lo, plan, index, &dim, st));
+            continue;
         }
         if (is_mask) {
             TOFFEE_RETURN_IF_ERROR(plan_add_mask(lo, plan, index, &dim, st));
@@ -200,7 +248,7 @@ lower_index(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     toffee_value *self = NULL;
     toffee_value *out = NULL;
 
-    TOFFEE_RETURN_IF_ERROR(plan_make(lo, call, &plan, st));
+    TOFFEE_RETURN_IF_ERROR(plan_make(lo, call, false, &plan, st));
     if (plan.n == 1 && plan.n_masks == 0) {
         TOFFEE_RETURN_IF_ERROR(
             toffee_gather(lo, plan.self, plan.dims[0], plan.columns[0], &out, st));
@@ -279,7 +327,7 @@ lower_index_put(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     toffee_value *rows = NULL;
     toffee_value *out = NULL;
 
-    TOFFEE_RETURN_IF_ERROR(plan_make(lo, call, &plan, st));
+    TOFFEE_RETURN_IF_ERROR(plan_make(lo, call, true, &plan, st));
     if (given == NULL || given->kind == TOFFEE_ARG_NONE) {
         return TOFFEE_DECLINED;
     }

@@ -1,6 +1,8 @@
 /* csrc/lower/lower_math.c -- functions of one operand, element by element. */
 #include "lower/chain.h"
 
+#include <string.h>
+
 /* The operand, integers and bools as the default float type: what the functions of analysis do. */
 static toffee_value *
 chain_float_operand(toffee_chain *chain, const toffee_call *call)
@@ -31,13 +33,17 @@ lower_float(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return toffee_chain_return(&chain, call, 0, x);
 }
 
-/* aten::neg, abs, sign: one node, of the operand's own dtype. */
+/* aten::neg, abs, sign: one node, of the operand's own dtype. A bool is its own sign. */
 static toffee_code
 lower_same(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
     toffee_chain chain = TOFFEE_CHAIN(lo, st);
     toffee_value *x = toffee_call_value(call, "self");
 
+    if (x != NULL && toffee_value_dtype(x) == TOFFEE_DTYPE_BOOL &&
+        strcmp(lo->rule->onnx, "Sign") == 0) {
+        return toffee_lower_return(lo, call, 0, x, st);
+    }
     if (x == NULL || toffee_value_dtype(x) == TOFFEE_DTYPE_BOOL ||
         toffee_dtype_get(toffee_value_dtype(x))->category == TOFFEE_CATEGORY_COMPLEX) {
         return TOFFEE_DECLINED;

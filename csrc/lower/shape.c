@@ -148,16 +148,21 @@ toffee_expand(toffee_lowering *lo, toffee_value *value, const int64_t *dims, int
     int32_t lead = rank - value->type.rank; /* dimensions that VALUE does not have */
     int32_t first = 0;
     bool same = lead == 0;
+    bool vanishes = false; /* a 1 becomes a 0, which ONNX Runtime's Expand leaves as it is */
 
     for (int32_t i = 0; i < rank; i++) {
         bool stays = i >= lead && toffee_value_dim(value, i - lead) == dims[i];
 
         shape[i] = stays ? 1 : dims[i]; /* both ways: a 1 here lets VALUE's own size through */
         same = same && stays;
+        vanishes = vanishes || (!stays && dims[i] == 0);
     }
     if (same) {
         *out = value;
         return TOFFEE_OK;
+    }
+    if (vanishes) {
+        return toffee_const_empty(lo, value->type.dtype, dims, rank, out, st);
     }
     while (first < rank && first >= lead && shape[first] == 1) {
         first++;
