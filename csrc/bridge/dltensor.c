@@ -3,57 +3,75 @@
 
 #include <dlpack/dlpack.h>
 
-static const DLPackExchangeAPI *
-as_exchange(const PyToffee_DLPack *api)
-{
-    return (const DLPackExchangeAPI *)api;
-}
-
-const PyToffee_DLPack *
-PyToffee_DLPack_Get(PyObject *tensor_type)
+int
+PyToffee_DLPack_Init(PyToffee_DLPack *api, PyObject *tensor_type, PyObject *error)
 {
     PyObject *capsule = PyObject_GetAttrString(tensor_type, "__dlpack_c_exchange_api__");
-    const DLPackExchangeAPI *api = NULL;
+    const DLPackExchangeAPI *exchange = NULL;
 
     if (capsule == NULL) {
         PyErr_SetString(PyExc_ImportError, "toffee needs torch 2.10 or newer: this one has no "
                                            "DLPack exchange API; pip install -U torch");
-        return NULL;
+        return -1;
     }
-    api = PyCapsule_GetPointer(capsule, "dlpack_exchange_api");
+    exchange = PyCapsule_GetPointer(capsule, "dlpack_exchange_api");
     Py_DECREF(capsule); /* the struct is static data of PyTorch and outlives the capsule */
-    if (api == NULL) {
-        return NULL;
+    if (exchange == NULL) {
+        return -1;
     }
-    if (api->header.version.major != DLPACK_MAJOR_VERSION ||
-        api->dltensor_from_py_object_no_sync == NULL) {
+    if (exchange->header.version.major != DLPACK_MAJOR_VERSION ||
+        exchange->dltensor_from_py_object_no_sync == NULL) {
         PyErr_Format(PyExc_ImportError,
                      "this torch speaks DLPack %u.%u, and toffee was built for %d.x",
-                     (unsigned)api->header.version.major, (unsigned)api->header.version.minor,
-                     DLPACK_MAJOR_VERSION);
-        return NULL;
+                     (unsigned)exchange->header.version.major,
+                     (unsigned)exchange->header.version.minor, DLPACK_MAJOR_VERSION);
+        return -1;
     }
-    return (const PyToffee_DLPack *)api;
+    api->exchange = exchange;
+    api->error = error;
+    return 0;
+}
+
+/* Raises api->error for TENSOR, in place of what PyTorch's C++ says of it. */
+static int
+fail_without_place(const PyToffee_DLPack *api, PyObject *tensor)
+{
+    PyObject *type = NULL;
+    PyObject *value = NULL;
+    PyObject *traceback = NULL;
+    PyObject *layout = NULL;
+    PyObject *dtype = NULL;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    layout = PyObject_GetAttrString(tensor, "layout");
+    dtype = layout != NULL ? PyObject_GetAttrString(tensor, "dtype") : NULL;
+    if (dtype != NULL) {
+        PyErr_Format(api->error,
+                     "a tensor of %S, %S, has no place in a graph: convert it to a dense one of "
+                     "an ordinary dtype first",
+                     dtype, layout);
+    }
+    Py_XDECREF(layout);
+    Py_XDECREF(dtype);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return -1;
 }
 
 int
 PyToffee_TensorInfo_Get(const PyToffee_DLPack *api, PyObject *tensor, PyToffee_TensorInfo *info)
 {
+    const DLPackExchangeAPI *exchange = api->exchange;
     DLTensor dl;
 
-    if (as_exchange(api)->dltensor_from_py_object_no_sync(tensor, &dl) != 0) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_RuntimeError, "torch did not say what this tensor is");
-        }
-        return -1;
+    if (exchange->dltensor_from_py_object_no_sync(tensor, &dl) != 0) {
+        return fail_without_place(api, tensor);
     }
     info->dtype = dl.dtype.lanes == 1 ? toffee_dtype_from_dlpack(dl.dtype.code, dl.dtype.bits)
                                       : TOFFEE_DTYPE_UNDEFINED;
     if (info->dtype == TOFFEE_DTYPE_UNDEFINED) {
-        PyErr_Format(PyExc_TypeError,
-                     "tensors of DLPack type code %d, %d bits, %d lanes have no place in a graph",
-                     (int)dl.dtype.code, (int)dl.dtype.bits, (int)dl.dtype.lanes);
-        return -1;
+        return fail_without_place(api, tensor);
     }
     info->data = (char *)dl.data + dl.byte_offset;
     info->on_host = dl.device.device_type == kDLCPU || dl.device.device_type == kDLCUDAHost;

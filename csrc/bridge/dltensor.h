@@ -19,12 +19,16 @@ typedef struct {
     const int64_t *strides;
 } PyToffee_TensorInfo;
 
-typedef struct PyToffee_DLPack PyToffee_DLPack; /* DLPack's own struct, in PyTorch's static data */
+typedef struct {
+    const void *exchange; /* DLPackExchangeAPI, static data of PyTorch; NULL until Init */
+    PyObject *error;      /* what to raise for a tensor that has no place in a graph; borrowed */
+} PyToffee_DLPack;
 
-/* The exchange API of TENSOR_TYPE (torch.Tensor), or NULL with an exception set: ImportError when
- * this PyTorch has none (before 2.10) or speaks another major version. Borrowed from PyTorch. */
-const PyToffee_DLPack *PyToffee_DLPack_Get(PyObject *tensor_type);
-/* Fills INFO for TENSOR, an instance of the tensor type. 0, or -1 with an exception set: a tensor
+/* Finds the exchange API of TENSOR_TYPE (torch.Tensor). 0, or -1 with an exception set: ImportError
+ * when this PyTorch has none (before 2.10) or speaks another major version. */
+TOFFEE_NODISCARD int PyToffee_DLPack_Init(PyToffee_DLPack *api, PyObject *tensor_type,
+                                          PyObject *error);
+/* Fills INFO for TENSOR, an instance of the tensor type. 0, or -1 with api->error set: a tensor
  * without memory of its own (meta, sparse, …), or an element type that toffee does not know. */
 TOFFEE_NODISCARD int PyToffee_TensorInfo_Get(const PyToffee_DLPack *api, PyObject *tensor,
                                              PyToffee_TensorInfo *info);

@@ -11,8 +11,7 @@
 /* The format is little-endian and arrays share its bytes. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "toffee needs a little-endian machine");
 
-/* NumPy's number of each dtype; NPY_NOTYPE: ml_dtypes has it, under toffee_dtype_info.torch_name.
- */
+/* NumPy's number of each dtype; NPY_NOTYPE: ml_dtypes has it, under toffee_dtype_numpy_name. */
 static const int numpy_types[TOFFEE_N_DTYPES] = {
     [TOFFEE_DTYPE_UNDEFINED] = NPY_NOTYPE,      [TOFFEE_DTYPE_FLOAT] = NPY_FLOAT32,
     [TOFFEE_DTYPE_UINT8] = NPY_UINT8,           [TOFFEE_DTYPE_INT8] = NPY_INT8,
@@ -24,7 +23,11 @@ static const int numpy_types[TOFFEE_N_DTYPES] = {
     [TOFFEE_DTYPE_COMPLEX64] = NPY_COMPLEX64,   [TOFFEE_DTYPE_COMPLEX128] = NPY_COMPLEX128,
     [TOFFEE_DTYPE_BFLOAT16] = NPY_NOTYPE,       [TOFFEE_DTYPE_FLOAT8E4M3FN] = NPY_NOTYPE,
     [TOFFEE_DTYPE_FLOAT8E4M3FNUZ] = NPY_NOTYPE, [TOFFEE_DTYPE_FLOAT8E5M2] = NPY_NOTYPE,
-    [TOFFEE_DTYPE_FLOAT8E5M2FNUZ] = NPY_NOTYPE,
+    [TOFFEE_DTYPE_FLOAT8E5M2FNUZ] = NPY_NOTYPE, [TOFFEE_DTYPE_UINT4] = NPY_NOTYPE,
+    [TOFFEE_DTYPE_INT4] = NPY_NOTYPE,           [TOFFEE_DTYPE_FLOAT4E2M1] = NPY_NOTYPE,
+    [TOFFEE_DTYPE_FLOAT8E8M0] = NPY_NOTYPE,     [TOFFEE_DTYPE_UINT2] = NPY_NOTYPE,
+    [TOFFEE_DTYPE_INT2] = NPY_NOTYPE,           [TOFFEE_DTYPE_FLOAT6E2M3] = NPY_NOTYPE,
+    [TOFFEE_DTYPE_FLOAT6E3M2] = NPY_NOTYPE,
 };
 
 /* 0, or -1 with ImportError. Costs a comparison after the first call. */
@@ -74,7 +77,7 @@ descr_of(const toffee_tensor *tensor)
                      toffee_str_text(tensor->name));
         return NULL;
     }
-    return descr_from_ml_dtypes(toffee_dtype_get(tensor->dtype)->torch_name);
+    return descr_from_ml_dtypes(toffee_dtype_numpy_name(tensor->dtype));
 }
 
 static PyObject *
@@ -105,10 +108,11 @@ array_from_strings(const toffee_tensor *tensor, const npy_intp *dims)
     return array;
 }
 
-/* Takes the reference to DESCR. */
+/* An array with a copy of what the tensor holds: bytes that have to be fetched, or elements that
+ * are packed, which ml_dtypes has a byte each for. Takes the reference to DESCR. */
 static PyObject *
-array_fetched(PyToffee_State *state, const toffee_tensor *tensor, PyArray_Descr *descr,
-              const npy_intp *dims)
+array_copied(PyToffee_State *state, const toffee_tensor *tensor, PyArray_Descr *descr,
+             const npy_intp *dims)
 {
     toffee_status st = TOFFEE_STATUS_INIT;
     const void *data = NULL;
@@ -122,7 +126,13 @@ array_fetched(PyToffee_State *state, const toffee_tensor *tensor, PyArray_Descr 
         Py_DECREF(array);
         return PyToffee_Err_Set(state, &st);
     }
-    memcpy(PyArray_DATA((PyArrayObject *)array), data, tensor->n_bytes);
+    if (toffee_dtype_get(tensor->dtype)->packed_bits != 0) {
+        toffee_dtype_unpack(tensor->dtype, data, tensor->n_elements,
+                            PyArray_DATA((PyArrayObject *)array));
+    }
+    else {
+        memcpy(PyArray_DATA((PyArrayObject *)array), data, tensor->n_bytes);
+    }
     toffee_tensor_let_go(tensor);
     PyArray_CLEARFLAGS((PyArrayObject *)array, NPY_ARRAY_WRITEABLE);
     return array;
@@ -135,11 +145,6 @@ array_shared(const toffee_tensor *tensor, PyArray_Descr *descr, const npy_intp *
 {
     PyObject *array = NULL;
 
-    if (tensor->n_bytes != 0 && tensor->data == NULL) {
-        PyErr_Format(PyExc_ValueError, "tensor '%s' has no data", toffee_str_text(tensor->name));
-        Py_DECREF(descr);
-        return NULL;
-    }
     /* Without elements there may be no memory either: let NumPy make its own. */
     array = PyArray_NewFromDescr(&PyArray_Type, descr, tensor->rank, dims, NULL,
                                  tensor->n_bytes != 0 ? (void *)(uintptr_t)tensor->data : NULL, 0,
@@ -180,8 +185,14 @@ PyToffee_NDArray_FromTensor(PyToffee_State *state, const toffee_tensor *tensor, 
     if (descr == NULL) {
         return NULL;
     }
-    return tensor->source != NULL ? array_fetched(state, tensor, descr, dims)
-                                  : array_shared(tensor, descr, dims, owner);
+    if (tensor->n_bytes != 0 && tensor->data == NULL && tensor->source == NULL) {
+        PyErr_Format(PyExc_ValueError, "tensor '%s' has no data", toffee_str_text(tensor->name));
+        Py_DECREF(descr);
+        return NULL;
+    }
+    return tensor->source != NULL || toffee_dtype_get(tensor->dtype)->packed_bits != 0
+               ? array_copied(state, tensor, descr, dims)
+               : array_shared(tensor, descr, dims, owner);
 }
 
 /* --- the other way ---------------------------------------------------------------------------- */
@@ -206,7 +217,7 @@ dtype_of(PyArrayObject *array)
     }
     name = PyObject_GetAttrString((PyObject *)descr, "name");
     for (int i = 1; name != NULL && i < TOFFEE_N_DTYPES; i++) {
-        const char *known = toffee_dtype_get((toffee_dtype)i)->torch_name;
+        const char *known = toffee_dtype_numpy_name((toffee_dtype)i);
 
         if (numpy_types[i] == NPY_NOTYPE && PyUnicode_CompareWithASCIIString(name, known) == 0) {
             found = (toffee_dtype)i;
@@ -279,6 +290,22 @@ done:
     return rc;
 }
 
+/* The elements of ARRAY as TENSOR holds them, in the arena of GRAPH; NULL when memory is out. */
+static const void *
+elements_from_array(toffee_graph *graph, PyArrayObject *array, const toffee_tensor *tensor)
+{
+    uint8_t *packed = NULL;
+
+    if (toffee_dtype_get(tensor->dtype)->packed_bits == 0) {
+        return toffee_arena_copy(graph->arena, PyArray_DATA(array), (size_t)tensor->n_bytes);
+    }
+    packed = toffee_arena_calloc(graph->arena, (size_t)tensor->n_bytes, 1);
+    if (packed != NULL) {
+        toffee_dtype_pack(tensor->dtype, PyArray_DATA(array), tensor->n_elements, packed);
+    }
+    return packed;
+}
+
 toffee_tensor *
 PyToffee_NDArray_ToTensor(PyToffee_State *state, toffee_graph *graph, const toffee_str *name,
                           PyObject *object)
@@ -314,7 +341,7 @@ PyToffee_NDArray_ToTensor(PyToffee_State *state, toffee_graph *graph, const toff
         made = strings_from_array(graph, (PyObject *)array, tensor) == 0 ? tensor : NULL;
         goto done;
     }
-    tensor->data = toffee_arena_copy(graph->arena, PyArray_DATA(array), (size_t)tensor->n_bytes);
+    tensor->data = elements_from_array(graph, array, tensor);
     if (tensor->data == NULL) {
         PyErr_NoMemory();
         goto done;

@@ -7,10 +7,11 @@
 #include "base/status.h"
 
 /* TENSOR as a read-only, C-contiguous ndarray of shape dims, of the machine's byte order. Shares
- * the tensor's memory and keeps OWNER, which must keep that memory; a tensor that has to be fetched
- * is copied. Strings become an object array of str. bfloat16 and float8 take their dtype from the
- * package ml_dtypes. New reference; NULL with an exception set: ImportError without ml_dtypes,
- * ValueError when NumPy cannot hold it or there are no bytes, MemoryError. */
+ * the tensor's memory and keeps OWNER, which must keep that memory; a tensor that has to be
+ * fetched, or whose elements are smaller than a byte, is copied. Strings become an object array of
+ * str. bfloat16, float8 and smaller ones take their dtype from the package ml_dtypes. New
+ * reference; NULL with an exception set: ImportError without ml_dtypes, ValueError when NumPy
+ * cannot hold it or there are no bytes, MemoryError. */
 PyObject *PyToffee_NDArray_FromTensor(PyToffee_State *state, const toffee_tensor *tensor,
                                       PyObject *owner);
 /* A tensor in GRAPH with a copy of ARRAY (anything NumPy makes an array of), called NAME (may be

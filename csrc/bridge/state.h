@@ -24,6 +24,7 @@ struct PyToffee_State {
 
     /* py/: heap types, strong references */
     PyTypeObject *GraphType;
+    PyTypeObject *FunctionType;
     PyTypeObject *NodeType;
     PyTypeObject *AttributeType;
     PyTypeObject *TensorType;
@@ -32,7 +33,7 @@ struct PyToffee_State {
     PyTypeObject *PropType;     /* StringStringEntry: key, value */
     PyTypeObject *OpsetType;    /* OperatorSetId: domain, version */
     PyTypeObject *BytesType;    /* what tensor.raw_data is a memoryview of */
-    PyTypeObject *TypeViews[4]; /* named tuples behind ValueInfo.type */
+    PyTypeObject *TypeViews[7]; /* named tuples behind ValueInfo.type and the like */
     /* A new toffee.Graph that owns GRAPH, or NULL with an exception set, and then GRAPH is freed.
      * Set by py/graph_type.c: trace/ lies left of py/ and reaches it through here. */
     PyObject *(*wrap_graph)(PyToffee_State *state, toffee_graph *graph);

@@ -3,7 +3,7 @@
 #ifndef TOFFEE_IR_ATTR_H
 #define TOFFEE_IR_ATTR_H
 
-#include "ir/tensor.h"
+#include "ir/type.h"
 
 typedef struct toffee_graph toffee_graph;
 typedef struct toffee_node toffee_node;
@@ -21,13 +21,19 @@ typedef enum {
     TOFFEE_ATTR_STRINGS = 8,
     TOFFEE_ATTR_TENSORS = 9,
     TOFFEE_ATTR_GRAPHS = 10,
+    TOFFEE_ATTR_SPARSE_TENSOR = 11,
+    TOFFEE_ATTR_SPARSE_TENSORS = 12,
+    TOFFEE_ATTR_TYPE_PROTO = 13,
+    TOFFEE_ATTR_TYPE_PROTOS = 14,
 } toffee_attr_type;
 
 /* Lives in the arena of its node's graph, as do all the arrays. Which member counts says `type`:
- * one of the first five, or an array of `n` elements. */
+ * one of the first five, or an array of `n` elements, which SPARSE_TENSOR and TYPE_PROTO have too.
+ * In the body of a function `ref` may stand for the value, which is then what the call gives. */
 typedef struct {
     const toffee_str *name;
     const toffee_str *doc; /* NULL: none */
+    const toffee_str *ref; /* name of the function's attribute; NULL: the value is here */
     toffee_attr_type type;
     float f;
     int64_t i;
@@ -40,6 +46,9 @@ typedef struct {
     const toffee_bytes *strings;
     toffee_tensor *const *tensors;
     toffee_graph *const *graphs;
+    toffee_sparse *const *sparse;
+    const toffee_type *types;
+    toffee_bytes extra; /* fields of its message that are not understood, as they were */
 } toffee_attr;
 
 /* "FLOAT", "INTS", …; "UNDEFINED" for a number that is no type. Static. */

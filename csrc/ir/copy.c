@@ -2,7 +2,7 @@
  */
 #include <string.h>
 
-#include "ir/graph.h"
+#include "ir/function.h"
 
 /* One copy in progress. */
 typedef struct {
@@ -88,6 +88,7 @@ toffee_tensor_copy(const toffee_tensor *tensor, toffee_graph *graph, bool copy_b
     if (copy->dims == NULL) {
         return toffee_fail_nomem(st);
     }
+    TOFFEE_RETURN_IF_ERROR(copy_bytes_of(graph->arena, &tensor->extra, &copy->extra, st));
     if (tensor->strings != NULL) {
         TOFFEE_RETURN_IF_ERROR(copy_strings(graph->arena, tensor->strings,
                                             (size_t)tensor->n_elements, copy_bytes, &copy->strings,
@@ -97,6 +98,67 @@ toffee_tensor_copy(const toffee_tensor *tensor, toffee_graph *graph, bool copy_b
         TOFFEE_RETURN_IF_ERROR(copy_elements(tensor, graph, copy, st));
     }
     *out = copy;
+    return TOFFEE_OK;
+}
+
+toffee_code
+toffee_sparse_copy(const toffee_sparse *sparse, toffee_graph *graph, bool copy_bytes,
+                   toffee_sparse **out, toffee_status *st)
+{
+    toffee_sparse *copy = toffee_arena_copy(graph->arena, sparse, sizeof(*sparse));
+
+    *out = NULL;
+    if (copy == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    copy->dims =
+        toffee_arena_copy(graph->arena, sparse->dims, (size_t)sparse->rank * sizeof(*sparse->dims));
+    if (copy->dims == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_tensor_copy(sparse->values, graph, copy_bytes, &copy->values, st));
+    if (sparse->indices != NULL) {
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_tensor_copy(sparse->indices, graph, copy_bytes, &copy->indices, st));
+    }
+    TOFFEE_RETURN_IF_ERROR(copy_bytes_of(graph->arena, &sparse->extra, &copy->extra, st));
+    *out = copy;
+    return TOFFEE_OK;
+}
+
+static toffee_code
+copy_sparse_list(const toffee_attr *attr, const copier *copying, toffee_attr *out,
+                 toffee_status *st)
+{
+    toffee_sparse **sparse =
+        toffee_arena_calloc(copying->to->arena, attr->n, sizeof(toffee_sparse *));
+
+    if (sparse == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    out->sparse = sparse;
+    for (size_t i = 0; i < attr->n; i++) {
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_sparse_copy(attr->sparse[i], copying->to, copying->copy_bytes, &sparse[i], st));
+    }
+    return TOFFEE_OK;
+}
+
+static toffee_code
+copy_types(const toffee_attr *attr, const copier *copying, toffee_attr *out, toffee_status *st)
+{
+    toffee_graph *to = copying->to;
+    toffee_type *types = toffee_arena_calloc(to->arena, attr->n, sizeof(*types));
+
+    if (types == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    out->types = types;
+    for (size_t i = 0; i < attr->n; i++) {
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_type_copy(&attr->types[i], to->arena, to->pool, &types[i], st));
+    }
     return TOFFEE_OK;
 }
 
@@ -148,9 +210,11 @@ copy_attr(const toffee_attr *attr, const copier *copying, toffee_attr *out, toff
 
     *out = *attr;
     if (!copy_str(copying->to, attr->name, &out->name) ||
-        !copy_str(copying->to, attr->doc, &out->doc)) {
+        !copy_str(copying->to, attr->doc, &out->doc) ||
+        !copy_str(copying->to, attr->ref, &out->ref)) {
         return toffee_fail_nomem(st);
     }
+    TOFFEE_RETURN_IF_ERROR(copy_bytes_of(arena, &attr->extra, &out->extra, st));
     switch (attr->type) {
     case TOFFEE_ATTR_STRING: return copy_bytes_of(arena, &attr->s, &out->s, st);
     case TOFFEE_ATTR_TENSOR:
@@ -170,6 +234,10 @@ copy_attr(const toffee_attr *attr, const copier *copying, toffee_attr *out, toff
         return copy_strings(arena, attr->strings, attr->n, true, &out->strings, st);
     case TOFFEE_ATTR_TENSORS: return copy_tensors(attr, copying, out, st);
     case TOFFEE_ATTR_GRAPHS: return copy_graphs(attr, copying, out, st);
+    case TOFFEE_ATTR_SPARSE_TENSOR:
+    case TOFFEE_ATTR_SPARSE_TENSORS: return copy_sparse_list(attr, copying, out, st);
+    case TOFFEE_ATTR_TYPE_PROTO:
+    case TOFFEE_ATTR_TYPE_PROTOS: return copy_types(attr, copying, out, st);
     default: /* FLOAT and INT are in the struct */ return TOFFEE_OK;
     }
 }
@@ -181,29 +249,6 @@ toffee_attr_copy(const toffee_attr *attr, toffee_graph *graph, bool copy_bytes, 
     const copier copying = {.to = graph, .copy_bytes = copy_bytes};
 
     return copy_attr(attr, &copying, out, st);
-}
-
-static toffee_code
-copy_type(const toffee_type *type, toffee_graph *to, toffee_type *out, toffee_status *st)
-{
-    toffee_dim *dims = NULL;
-
-    *out = *type;
-    out->dims = NULL;
-    if (type->rank < 0) {
-        return TOFFEE_OK;
-    }
-    dims = toffee_arena_copy(to->arena, type->dims, (size_t)type->rank * sizeof(*dims));
-    if (dims == NULL) {
-        return toffee_fail_nomem(st);
-    }
-    for (int32_t i = 0; i < type->rank; i++) {
-        if (!copy_str(to, type->dims[i].param, &dims[i].param)) {
-            return toffee_fail_nomem(st);
-        }
-    }
-    out->dims = dims;
-    return TOFFEE_OK;
 }
 
 /* The counterpart of VALUE, which may be NULL: the value of the same name if there is one, else a
@@ -238,7 +283,8 @@ copy_value(copier *copying, const toffee_value *value, toffee_value **out, toffe
     if (!copy_str(to, value->doc, &(*out)->doc)) {
         return toffee_fail_nomem(st);
     }
-    return copy_type(&value->type, to, &(*out)->type, st);
+    TOFFEE_RETURN_IF_ERROR(copy_bytes_of(to->arena, &value->extra, &(*out)->extra, st));
+    return toffee_type_copy(&value->type, to->arena, to->pool, &(*out)->type, st);
 }
 
 static toffee_code
@@ -250,9 +296,11 @@ copy_node(copier *copying, const toffee_node *node, toffee_node **out, toffee_st
 
     TOFFEE_RETURN_IF_ERROR(toffee_node_new(to, node->op_type->text, &copy, st));
     if (!copy_str(to, node->op_type, &copy->op_type) || !copy_str(to, node->name, &copy->name) ||
-        !copy_str(to, node->domain, &copy->domain) || !copy_str(to, node->doc, &copy->doc)) {
+        !copy_str(to, node->domain, &copy->domain) || !copy_str(to, node->doc, &copy->doc) ||
+        !copy_str(to, node->overload, &copy->overload)) {
         return toffee_fail_nomem(st);
     }
+    TOFFEE_RETURN_IF_ERROR(copy_bytes_of(to->arena, &node->extra, &copy->extra, st));
     for (size_t i = 0; i < node->inputs.n; i++) {
         TOFFEE_RETURN_IF_ERROR(copy_value(copying, node->inputs.data[i], &value, st));
         TOFFEE_RETURN_IF_ERROR(toffee_node_add_input(copy, value, st));
@@ -298,13 +346,85 @@ copy_header(const toffee_graph *from, toffee_graph *to, toffee_status *st)
              TOFFEE_VEC_PUSH(to->arena, &to->opsets, opset);
     }
     for (size_t i = 0; i < from->props.n && ok; i++) {
-        toffee_prop prop = {0};
+        toffee_prop prop = {.place = from->props.data[i].place};
 
         ok = copy_str(to, from->props.data[i].key, &prop.key) &&
              copy_str(to, from->props.data[i].value, &prop.value) &&
+             copy_str(to, from->props.data[i].graph_value, &prop.graph_value) &&
              TOFFEE_VEC_PUSH(to->arena, &to->props, prop);
     }
-    return ok ? TOFFEE_OK : toffee_fail_nomem(st);
+    TOFFEE_RETURN_IF_ERROR(ok ? TOFFEE_OK : toffee_fail_nomem(st));
+    return copy_bytes_of(to->arena, &from->extra, &to->extra, st);
+}
+
+/* What only the outermost graph has: a graph that goes into another leaves it behind. */
+static toffee_code
+copy_envelope(const toffee_envelope *from, toffee_graph *to, toffee_status *st)
+{
+    toffee_envelope *copy = toffee_arena_copy(to->arena, from, sizeof(*from));
+
+    if (copy == NULL || !copy_str(to, from->producer_name, &copy->producer_name) ||
+        !copy_str(to, from->producer_version, &copy->producer_version) ||
+        !copy_str(to, from->doc, &copy->doc)) {
+        return toffee_fail_nomem(st);
+    }
+    to->envelope = copy;
+    return copy_bytes_of(to->arena, &from->extra, &copy->extra, st);
+}
+
+static toffee_code
+copy_functions(const toffee_graph *from, toffee_graph *to, bool copy_bytes, int depth,
+               toffee_status *st)
+{
+    for (size_t i = 0; i < from->functions.n; i++) {
+        toffee_graph *copy = NULL;
+
+        TOFFEE_RETURN_IF_ERROR(toffee_function_new(to, &copy, st));
+        TOFFEE_RETURN_IF_ERROR(
+            copy_graph(from->functions.data[i], copy, copy_bytes, depth + 1, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_graph_add_function(to, copy, st));
+    }
+    return TOFFEE_OK;
+}
+
+/* What makes the function FROM more than a graph. */
+static toffee_code
+copy_function(copier *copying, const toffee_function *from, toffee_status *st)
+{
+    toffee_graph *to = copying->to;
+    toffee_function *function = to->function;
+
+    if (!copy_str(to, from->overload, &function->overload)) {
+        return toffee_fail_nomem(st);
+    }
+    for (size_t i = 0; i < from->attr_names.n; i++) {
+        const toffee_str *name = NULL;
+
+        if (!copy_str(to, from->attr_names.data[i], &name) ||
+            !TOFFEE_VEC_PUSH(to->arena, &function->attr_names, name)) {
+            return toffee_fail_nomem(st);
+        }
+    }
+    for (size_t i = 0; i < from->attr_defaults.n; i++) {
+        toffee_attr attr;
+
+        TOFFEE_RETURN_IF_ERROR(copy_attr(&from->attr_defaults.data[i], copying, &attr, st));
+        if (!TOFFEE_VEC_PUSH(to->arena, &function->attr_defaults, attr)) {
+            return toffee_fail_nomem(st);
+        }
+    }
+    return TOFFEE_OK;
+}
+
+static toffee_code
+copy_sparse_initializer(copier *copying, const toffee_sparse *sparse, toffee_status *st)
+{
+    toffee_graph *to = copying->to;
+    toffee_sparse *copy = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_sparse_copy(sparse, to, copying->copy_bytes, &copy, st));
+    return TOFFEE_VEC_PUSH(to->arena, &to->sparse_initializers, copy) ? TOFFEE_OK
+                                                                      : toffee_fail_nomem(st);
 }
 
 static toffee_code
@@ -332,6 +452,7 @@ copy_graph(const toffee_graph *from, toffee_graph *to, bool copy_bytes, int dept
     for (size_t i = 0; i < from->inputs.n; i++) {
         TOFFEE_RETURN_IF_ERROR(copy_value(&copying, from->inputs.data[i], &value, st));
         TOFFEE_RETURN_IF_ERROR(toffee_graph_add_input(to, value, st));
+        value->is_listed = from->inputs.data[i]->is_listed;
     }
     for (size_t i = 0; i < from->initializers.n; i++) {
         const toffee_tensor *tensor = from->initializers.data[i];
@@ -340,6 +461,10 @@ copy_graph(const toffee_graph *from, toffee_graph *to, bool copy_bytes, int dept
         TOFFEE_RETURN_IF_ERROR(
             copy_value(&copying, toffee_ptrmap_get(&from->values, tensor->name), &value, st));
         TOFFEE_RETURN_IF_ERROR(copy_initializer(&copying, tensor, st));
+    }
+    for (size_t i = 0; i < from->sparse_initializers.n; i++) {
+        TOFFEE_RETURN_IF_ERROR(
+            copy_sparse_initializer(&copying, from->sparse_initializers.data[i], st));
     }
     for (size_t i = 0; i < from->nodes.n; i++) {
         TOFFEE_RETURN_IF_ERROR(copy_node(&copying, from->nodes.data[i], &node, st));
@@ -353,7 +478,16 @@ copy_graph(const toffee_graph *from, toffee_graph *to, bool copy_bytes, int dept
         TOFFEE_RETURN_IF_ERROR(copy_value(&copying, from->outputs.data[i], &value, st));
         TOFFEE_RETURN_IF_ERROR(toffee_graph_add_output(to, value, st));
     }
-    return TOFFEE_OK;
+    if (from->function != NULL && to->function != NULL) {
+        return copy_function(&copying, from->function, st);
+    }
+    if (to->parent != NULL) {
+        return TOFFEE_OK;
+    }
+    if (from->envelope != NULL) {
+        TOFFEE_RETURN_IF_ERROR(copy_envelope(from->envelope, to, st));
+    }
+    return copy_functions(from, to, copy_bytes, depth, st);
 }
 
 toffee_code

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ir/function.h"
+
 static toffee_code graphs_equal(const toffee_graph *a, const toffee_graph *b, int depth,
                                 bool *equal, toffee_status *st);
 
@@ -29,27 +31,12 @@ edges_equal(const toffee_value *a, const toffee_value *b)
     return (a == NULL) == (b == NULL) && (a == NULL || strs_equal(a->name, b->name));
 }
 
-bool
-toffee_type_equal(const toffee_type *a, const toffee_type *b)
-{
-    if (a->dtype != b->dtype || a->rank != b->rank) {
-        return false;
-    }
-    for (int32_t i = 0; i < a->rank; i++) {
-        if (a->dims[i].value != b->dims[i].value ||
-            !strs_equal(a->dims[i].param, b->dims[i].param)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Whether the two declare the same: for values in a list that is written with types. */
 static bool
 declarations_equal(const toffee_value *a, const toffee_value *b)
 {
     return strs_equal(a->name, b->name) && strs_equal(a->doc, b->doc) &&
-           toffee_type_equal(&a->type, &b->type);
+           toffee_type_equal(&a->type, &b->type) && bytes_equal(&a->extra, &b->extra);
 }
 
 static bool
@@ -70,8 +57,19 @@ tensors_equal(const toffee_tensor *a, const toffee_tensor *b, bool *equal, toffe
         *equal = a == b;
         return TOFFEE_OK;
     }
-    *equal = strs_equal(a->name, b->name);
+    *equal = strs_equal(a->name, b->name) && bytes_equal(&a->extra, &b->extra);
     return *equal ? toffee_tensor_equal(a, b, equal, st) : TOFFEE_OK;
+}
+
+static toffee_code
+sparse_equal(const toffee_sparse *a, const toffee_sparse *b, bool *equal, toffee_status *st)
+{
+    *equal = a->rank == b->rank && bytes_equal(&a->extra, &b->extra) &&
+             memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(*a->dims)) == 0;
+    if (*equal) {
+        TOFFEE_RETURN_IF_ERROR(tensors_equal(a->indices, b->indices, equal, st));
+    }
+    return *equal ? tensors_equal(a->values, b->values, equal, st) : TOFFEE_OK;
 }
 
 /* The elements of two lists of one type and length. */
@@ -86,6 +84,12 @@ lists_equal(const toffee_attr *a, const toffee_attr *b, int depth, bool *equal, 
         else if (a->type == TOFFEE_ATTR_TENSORS) {
             TOFFEE_RETURN_IF_ERROR(tensors_equal(a->tensors[i], b->tensors[i], equal, st));
         }
+        else if (a->type == TOFFEE_ATTR_TYPE_PROTO || a->type == TOFFEE_ATTR_TYPE_PROTOS) {
+            *equal = toffee_type_equal(&a->types[i], &b->types[i]);
+        }
+        else if (a->type != TOFFEE_ATTR_GRAPHS) {
+            TOFFEE_RETURN_IF_ERROR(sparse_equal(a->sparse[i], b->sparse[i], equal, st));
+        }
         else {
             TOFFEE_RETURN_IF_ERROR(graphs_equal(a->graphs[i], b->graphs[i], depth + 1, equal, st));
         }
@@ -96,7 +100,8 @@ lists_equal(const toffee_attr *a, const toffee_attr *b, int depth, bool *equal, 
 static toffee_code
 attrs_equal(const toffee_attr *a, const toffee_attr *b, int depth, bool *equal, toffee_status *st)
 {
-    *equal = a->type == b->type && strs_equal(a->name, b->name) && strs_equal(a->doc, b->doc);
+    *equal = a->type == b->type && strs_equal(a->name, b->name) && strs_equal(a->doc, b->doc) &&
+             strs_equal(a->ref, b->ref) && bytes_equal(&a->extra, &b->extra);
     if (!*equal) {
         return TOFFEE_OK;
     }
@@ -117,6 +122,10 @@ attrs_equal(const toffee_attr *a, const toffee_attr *b, int depth, bool *equal, 
     case TOFFEE_ATTR_STRINGS:
     case TOFFEE_ATTR_TENSORS:
     case TOFFEE_ATTR_GRAPHS:
+    case TOFFEE_ATTR_SPARSE_TENSOR:
+    case TOFFEE_ATTR_SPARSE_TENSORS:
+    case TOFFEE_ATTR_TYPE_PROTO:
+    case TOFFEE_ATTR_TYPE_PROTOS:
         *equal = a->n == b->n;
         return *equal ? lists_equal(a, b, depth, equal, st) : TOFFEE_OK;
     default: return TOFFEE_OK;
@@ -153,6 +162,7 @@ nodes_equal(const toffee_node *a, const toffee_node *b, int depth, bool *equal, 
 {
     *equal = strs_equal(a->op_type, b->op_type) && strs_equal(a->name, b->name) &&
              strs_equal(a->domain, b->domain) && strs_equal(a->doc, b->doc) &&
+             strs_equal(a->overload, b->overload) && bytes_equal(&a->extra, &b->extra) &&
              node_edges_equal(a, b) && a->attrs.n == b->attrs.n;
     for (size_t i = 0; i < a->attrs.n && *equal; i++) {
         TOFFEE_RETURN_IF_ERROR(attrs_equal(&a->attrs.data[i], &b->attrs.data[i], depth, equal, st));
@@ -172,7 +182,8 @@ headers_equal(const toffee_graph *a, const toffee_graph *b)
     bool equal = strs_equal(a->name, b->name) && strs_equal(a->producer_tag, b->producer_tag) &&
                  strs_equal(a->domain, b->domain) && strs_equal(a->doc, b->doc) &&
                  a->ir_version == b->ir_version && a->producer_version == b->producer_version &&
-                 a->opsets.n == b->opsets.n && a->props.n == b->props.n;
+                 a->opsets.n == b->opsets.n && a->props.n == b->props.n &&
+                 bytes_equal(&a->extra, &b->extra);
 
     for (size_t i = 0; i < a->opsets.n && equal; i++) {
         equal = a->opsets.data[i].version == b->opsets.data[i].version &&
@@ -183,6 +194,44 @@ headers_equal(const toffee_graph *a, const toffee_graph *b)
                 strs_equal(a->props.data[i].value, b->props.data[i].value);
     }
     return equal;
+}
+
+/* What makes two functions more than graphs. */
+static toffee_code
+functions_equal(const toffee_function *a, const toffee_function *b, int depth, bool *equal,
+                toffee_status *st)
+{
+    *equal = strs_equal(a->overload, b->overload) && a->attr_names.n == b->attr_names.n &&
+             a->attr_defaults.n == b->attr_defaults.n;
+    for (size_t i = 0; i < a->attr_names.n && *equal; i++) {
+        *equal = strs_equal(a->attr_names.data[i], b->attr_names.data[i]);
+    }
+    for (size_t i = 0; i < a->attr_defaults.n && *equal; i++) {
+        TOFFEE_RETURN_IF_ERROR(
+            attrs_equal(&a->attr_defaults.data[i], &b->attr_defaults.data[i], depth, equal, st));
+    }
+    return TOFFEE_OK;
+}
+
+/* The lists that few graphs have. */
+static toffee_code
+rare_lists_equal(const toffee_graph *a, const toffee_graph *b, int depth, bool *equal,
+                 toffee_status *st)
+{
+    *equal = a->sparse_initializers.n == b->sparse_initializers.n &&
+             a->functions.n == b->functions.n && (a->function == NULL) == (b->function == NULL);
+    if (*equal && a->function != NULL) {
+        TOFFEE_RETURN_IF_ERROR(functions_equal(a->function, b->function, depth, equal, st));
+    }
+    for (size_t i = 0; i < a->sparse_initializers.n && *equal; i++) {
+        TOFFEE_RETURN_IF_ERROR(sparse_equal(a->sparse_initializers.data[i],
+                                            b->sparse_initializers.data[i], equal, st));
+    }
+    for (size_t i = 0; i < a->functions.n && *equal; i++) {
+        TOFFEE_RETURN_IF_ERROR(
+            graphs_equal(a->functions.data[i], b->functions.data[i], depth + 1, equal, st));
+    }
+    return TOFFEE_OK;
 }
 
 static toffee_code
@@ -205,6 +254,9 @@ graphs_equal(const toffee_graph *a, const toffee_graph *b, int depth, bool *equa
                                 b->value_infos.n);
     for (size_t i = 0; i < a->nodes.n && *equal; i++) {
         TOFFEE_RETURN_IF_ERROR(nodes_equal(a->nodes.data[i], b->nodes.data[i], depth, equal, st));
+    }
+    if (*equal) {
+        TOFFEE_RETURN_IF_ERROR(rare_lists_equal(a, b, depth, equal, st));
     }
     /* Last, since it reads the weights. */
     for (size_t i = 0; i < a->initializers.n && *equal; i++) {

@@ -1,10 +1,11 @@
 /* csrc/ir/equal.h -- structural equality: what two graphs would say on the wire, whatever arenas
  * they live in.
  *
- * Names, types, docs, metadata and tensor bytes all count, and so does the order of every list. Two
- * things do not: TensorProto.doc_string, which is alignment padding, and the difference between a
- * text that is absent and one that is empty. Floats are compared by their bits, so that a graph
- * with a NaN in it equals its copy. Values that have no name yet equal each other. */
+ * Names, types, docs, metadata, functions, tensor bytes and what is kept without being understood
+ * all count, and so does the order of every list. Three things do not: TensorProto.doc_string,
+ * which is alignment padding; the ONNX envelope, which tells who wrote a file; and the difference
+ * between a text that is absent and one that is empty. Floats are compared by their bits, so that a
+ * graph with a NaN in it equals its copy. Values that have no name yet equal each other. */
 #ifndef TOFFEE_IR_EQUAL_H
 #define TOFFEE_IR_EQUAL_H
 
@@ -20,7 +21,5 @@ TOFFEE_NODISCARD toffee_code toffee_node_equal(const toffee_node *a, const toffe
 /* The same for two attributes, names and docs included. */
 TOFFEE_NODISCARD toffee_code toffee_attr_equal(const toffee_attr *a, const toffee_attr *b,
                                                bool *equal, toffee_status *st);
-/* Whether two types say the same. */
-bool toffee_type_equal(const toffee_type *a, const toffee_type *b);
 
 #endif /* TOFFEE_IR_EQUAL_H */

@@ -3,6 +3,10 @@
  * A graph owns an arena and everything in it. The structs below are open for reading; they are
  * changed through the functions here, which keep the name table right.
  *
+ * What a file says and toffee does not understand is kept byte for byte, in members called `extra`:
+ * the fields with their tags, one after the other, in the arena. It is written back where it was
+ * found, and counts when graphs are compared. Nothing looks into it.
+ *
  * A value is a name in one graph: what a node's input and another's output have in common. A graph
  * read from a file may be wrong (a name that nothing makes, or two nodes make): values represent
  * that too, and ir/lint.c reports it. A name that a subgraph takes from the graph around it is a
@@ -14,17 +18,6 @@
 #include "base/vec.h"
 #include "ir/attr.h"
 
-typedef struct {
-    int64_t value;           /* -1: not known as a number */
-    const toffee_str *param; /* a symbol such as "batch", or NULL */
-} toffee_dim;
-
-typedef struct {
-    toffee_dtype dtype;     /* UNDEFINED: not known */
-    int32_t rank;           /* -1: not known */
-    const toffee_dim *dims; /* rank of them */
-} toffee_type;
-
 typedef struct toffee_value {
     const toffee_str *name; /* NULL until it is named; unique in the graph */
     const toffee_str *doc;  /* of its ValueInfoProto; NULL: none */
@@ -33,7 +26,10 @@ typedef struct toffee_value {
                               captured or undefined */
     toffee_tensor *tensor; /* the initializer of this name, or NULL */
     toffee_graph *graph;
-    bool is_input; /* of the graph */
+    bool is_input;      /* of the graph */
+    bool is_listed;     /* an input with an initializer that is declared all the same: ONNX's way of
+                           saying that the initializer is only a default */
+    toffee_bytes extra; /* fields of its message that are not understood, as they were */
 } toffee_value;
 
 struct toffee_node {
@@ -42,9 +38,11 @@ struct toffee_node {
     const toffee_str *name;            /* NULL: none */
     const toffee_str *domain;          /* NULL: the default domain */
     const toffee_str *doc;             /* NULL: none */
+    const toffee_str *overload;        /* of the function that it calls; NULL: none */
     TOFFEE_VEC(toffee_value *) inputs; /* NULL where an optional one is left out */
     TOFFEE_VEC(toffee_value *) outputs;
     TOFFEE_VEC(toffee_attr) attrs; /* sorted by name */
+    toffee_bytes extra;            /* fields of its message that are not understood */
 };
 
 typedef struct {
@@ -55,7 +53,31 @@ typedef struct {
 typedef struct {
     const toffee_str *key;
     const toffee_str *value;
+    const toffee_str *graph_value; /* what the graph says where the model says `value`; NULL: the
+                                      same, or only one has the key */
+    uint8_t place;                 /* toffee_prop_place */
 } toffee_prop;
+
+/* An ONNX model and the graph in it have properties each; toffee shows them as one list. */
+typedef enum {
+    TOFFEE_PROP_IN_BOTH = 0, /* also of a graph that comes from nowhere */
+    TOFFEE_PROP_IN_GRAPH,
+    TOFFEE_PROP_IN_MODEL,
+} toffee_prop_place;
+
+/* What the ModelProto around the graph said, so that it can say it again. Texts: NULL: none. */
+typedef struct {
+    int64_t ir_version; /* ONNX's count; 0: not said */
+    int64_t model_version;
+    bool has_model_version; /* it was said, and may be 0 */
+    const toffee_str *producer_name;
+    const toffee_str *producer_version;
+    const toffee_str *doc;
+    bool lends_doc;     /* the graph had no doc_string and shows this one */
+    toffee_bytes extra; /* fields that are not understood, such as training_info, as they were */
+} toffee_envelope;
+
+typedef struct toffee_function toffee_function; /* defined in ir/function.h */
 
 struct toffee_graph {
     toffee_arena *arena;
@@ -76,8 +98,13 @@ struct toffee_graph {
                     outputs */
     TOFFEE_VEC(toffee_opset) opsets;
     TOFFEE_VEC(toffee_prop) props;
-    toffee_ptrmap values;              /* toffee_str * -> toffee_value * */
-    struct toffee_graph_guest *guests; /* what to call when the graph is freed */
+    TOFFEE_VEC(toffee_sparse *) sparse_initializers;
+    TOFFEE_VEC(toffee_graph *) functions; /* of the outermost graph: see ir/function.h */
+    toffee_function *function;            /* of a graph that is a function's body; else NULL */
+    toffee_envelope *envelope;            /* of the outermost graph; NULL: there was none */
+    toffee_bytes extra;                   /* fields of its message that are not understood */
+    toffee_ptrmap values;                 /* toffee_str * -> toffee_value * */
+    struct toffee_graph_guest *guests;    /* what to call when the graph is freed */
 };
 
 /* An empty graph with an arena of its own. The caller frees it. Errors: NOMEM. */
@@ -165,10 +192,15 @@ TOFFEE_NODISCARD toffee_code toffee_node_copy(const toffee_node *node, toffee_gr
 TOFFEE_NODISCARD toffee_code toffee_tensor_copy(const toffee_tensor *tensor, toffee_graph *graph,
                                                 bool copy_bytes, toffee_tensor **out,
                                                 toffee_status *st);
+/* A copy of SPARSE in GRAPH, on the same terms. */
+TOFFEE_NODISCARD toffee_code toffee_sparse_copy(const toffee_sparse *sparse, toffee_graph *graph,
+                                                bool copy_bytes, toffee_sparse **out,
+                                                toffee_status *st);
 /* A copy of ATTR in GRAPH, on the same terms. */
 TOFFEE_NODISCARD toffee_code toffee_attr_copy(const toffee_attr *attr, toffee_graph *graph,
                                               bool copy_bytes, toffee_attr *out, toffee_status *st);
-/* Copies everything in FROM into the empty graph TO, on the same terms. */
+/* Copies everything in FROM into the empty graph TO, on the same terms. If FROM is a function, TO
+ * must be one. */
 TOFFEE_NODISCARD toffee_code toffee_graph_copy_into(const toffee_graph *from, toffee_graph *to,
                                                     bool copy_bytes, toffee_status *st);
 

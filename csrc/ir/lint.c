@@ -222,6 +222,33 @@ lint_initializers(linter *lint, const toffee_graph *graph)
     return TOFFEE_OK;
 }
 
+static toffee_code
+lint_sparse_initializers(linter *lint, const toffee_graph *graph)
+{
+    for (size_t i = 0; i < graph->sparse_initializers.n; i++) {
+        const toffee_str *name = graph->sparse_initializers.data[i]->values->name;
+        const toffee_value *value = name != NULL ? toffee_ptrmap_get(&graph->values, name) : NULL;
+
+        if (name == NULL || name->length == 0) {
+            return toffee_fail(lint->st, TOFFEE_ERR_CHECK,
+                               "sparse initializer %zu has no name; its values need the name that "
+                               "nodes use",
+                               i);
+        }
+        if (value == NULL || (value->is_input && lint_is_defined(lint, value))) {
+            continue;
+        }
+        if (lint_is_defined(lint, value)) {
+            return toffee_fail(lint->st, TOFFEE_ERR_CHECK,
+                               "sparse initializer %zu, '%s', is defined already; rename or remove "
+                               "one of them",
+                               i, name->text);
+        }
+        TOFFEE_RETURN_IF_ERROR(lint_define(lint, value, graph));
+    }
+    return TOFFEE_OK;
+}
+
 /* No name stands twice in LIST, which is called WHAT. */
 static toffee_code
 lint_unique(linter *lint, const char *what, toffee_value *const *list, size_t n)
@@ -306,6 +333,10 @@ lint_leave(linter *lint, const toffee_graph *graph)
         ok = toffee_ptrmap_set(lint->scratch, &lint->defined, graph->initializers.data[i]->name,
                                NULL);
     }
+    for (size_t i = 0; i < graph->sparse_initializers.n && ok; i++) {
+        ok = toffee_ptrmap_set(lint->scratch, &lint->defined,
+                               graph->sparse_initializers.data[i]->values->name, NULL);
+    }
     for (size_t i = 0; i < graph->nodes.n && ok; i++) {
         const toffee_node *node = graph->nodes.data[i];
 
@@ -329,11 +360,28 @@ lint_graph(linter *lint, const toffee_graph *graph, int depth)
     TOFFEE_RETURN_IF_ERROR(lint_header(lint, graph));
     TOFFEE_RETURN_IF_ERROR(lint_inputs(lint, graph));
     TOFFEE_RETURN_IF_ERROR(lint_initializers(lint, graph));
+    TOFFEE_RETURN_IF_ERROR(lint_sparse_initializers(lint, graph));
     for (size_t i = 0; i < graph->nodes.n; i++) {
         TOFFEE_RETURN_IF_ERROR(lint_node(lint, graph, i, depth));
     }
     TOFFEE_RETURN_IF_ERROR(lint_outputs(lint, graph));
     return depth != 0 ? lint_leave(lint, graph) : TOFFEE_OK;
+}
+
+/* A function sees nothing of what is outside. */
+static toffee_code
+lint_function(linter *lint, const toffee_graph *function)
+{
+    char where[256];
+    toffee_code rc = TOFFEE_OK;
+
+    lint->defined = (toffee_ptrmap){0};
+    rc = lint_graph(lint, function, 0);
+    if (rc == TOFFEE_ERR_CHECK) {
+        toffee_function_describe(function, where, sizeof(where));
+        toffee_status_prefix(lint->st, "%s: ", where);
+    }
+    return rc;
 }
 
 toffee_code
@@ -346,6 +394,14 @@ toffee_lint(const toffee_graph *graph, toffee_status *st)
         return toffee_fail_nomem(st);
     }
     rc = lint_graph(&lint, graph, 0);
+    if (rc == TOFFEE_OK && graph->functions.n != 0) {
+        toffee_function_table table = {.scratch = lint.scratch};
+
+        rc = toffee_function_table_fill(&table, graph, st);
+    }
+    for (size_t i = 0; i < graph->functions.n && rc == TOFFEE_OK; i++) {
+        rc = lint_function(&lint, graph->functions.data[i]);
+    }
     toffee_arena_free(lint.scratch);
     return rc;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/vec.h"
+#include "ir/function.h"
 
 /* Longest header that stays on one line, in bytes; a longer one gets a line an input. */
 #define PRINT_HEADER_WIDTH 100
@@ -205,9 +206,37 @@ put_dtype(printer *out, toffee_dtype dtype)
     put_text(out, toffee_dtype_get(dtype)->printed);
 }
 
+static void put_type(printer *out, const toffee_type *type);
+
+/* "Sequence(Float(3))", "Map(Long, String())": a type that is no tensor's. */
+static void
+put_type_more(printer *out, const toffee_type_more *more)
+{
+    static const char *const names[] = {
+        [TOFFEE_TYPE_IS_SEQUENCE] = "Sequence", [TOFFEE_TYPE_IS_OPTIONAL] = "Optional",
+        [TOFFEE_TYPE_IS_MAP] = "Map",           [TOFFEE_TYPE_IS_SPARSE] = "Sparse",
+        [TOFFEE_TYPE_IS_OPAQUE] = "Opaque",
+    };
+
+    put_text(out, names[more->kind]);
+    put_text(out, "(");
+    if (more->kind == TOFFEE_TYPE_IS_MAP) {
+        put_dtype(out, more->key);
+        put_text(out, ", ");
+    }
+    if (more->elem != NULL) {
+        put_type(out, more->elem);
+    }
+    put_text(out, ")");
+}
+
 static void
 put_type(printer *out, const toffee_type *type)
 {
+    if (toffee_type_get_kind(type) != TOFFEE_TYPE_IS_TENSOR) {
+        put_type_more(out, type->more);
+        return;
+    }
     if (type->rank < 0) {
         if (type->dtype != TOFFEE_DTYPE_UNDEFINED) {
             put_dtype(out, type->dtype);
@@ -247,7 +276,8 @@ put_tensor_type(printer *out, const toffee_tensor *tensor)
 static void
 put_value_type(printer *out, const toffee_value *value)
 {
-    if (value->type.dtype == TOFFEE_DTYPE_UNDEFINED && value->type.rank < 0) {
+    if (value->type.dtype == TOFFEE_DTYPE_UNDEFINED && value->type.rank < 0 &&
+        toffee_type_get_kind(&value->type) == TOFFEE_TYPE_IS_TENSOR) {
         if (value->tensor != NULL) {
             put_text(out, " : ");
             put_tensor_type(out, value->tensor);
@@ -273,6 +303,10 @@ static const small_float small_floats[TOFFEE_N_DTYPES] = {
     [TOFFEE_DTYPE_FLOAT8E4M3FNUZ] = {4, 3, 8, false, 0},
     [TOFFEE_DTYPE_FLOAT8E5M2] = {5, 2, 15, true, 0},
     [TOFFEE_DTYPE_FLOAT8E5M2FNUZ] = {5, 2, 16, false, 0},
+    /* These have neither infinities nor NaN: no byte without sign is 0xff. */
+    [TOFFEE_DTYPE_FLOAT4E2M1] = {2, 1, 1, false, 0xff},
+    [TOFFEE_DTYPE_FLOAT6E2M3] = {2, 3, 1, false, 0xff},
+    [TOFFEE_DTYPE_FLOAT6E3M2] = {3, 2, 3, false, 0xff},
 };
 
 static void
@@ -302,7 +336,43 @@ put_small_float(printer *out, const small_float *form, uint32_t bits)
     put_float(out, (float)(sign != 0 ? -value * scale : value * scale));
 }
 
-/* Element AT of DATA, which need not be aligned. */
+/* Element AT of packed DATA. */
+static void
+put_packed(printer *out, toffee_dtype dtype, const uint8_t *data, uint64_t at)
+{
+    unsigned width = toffee_dtype_get(dtype)->packed_bits;
+    uint8_t elements[PRINT_MAX_ELEMENTS];
+    uint8_t bits = 0;
+
+    toffee_dtype_unpack(dtype, data, at + 1, elements); /* only the first few are ever printed */
+    bits = elements[at];
+    if (small_floats[dtype].exponent != 0) {
+        put_small_float(out, &small_floats[dtype], bits);
+    }
+    else if (dtype == TOFFEE_DTYPE_INT4 || dtype == TOFFEE_DTYPE_INT2) {
+        put_int(out, bits >> (width - 1) != 0 ? (int)bits - (1 << width) : bits);
+    }
+    else {
+        put_uint(out, bits);
+    }
+}
+
+/* A power of two without sign or mantissa. */
+static void
+put_e8m0(printer *out, uint32_t bits)
+{
+    uint32_t float_bits = bits != 0 ? bits << 23 : UINT32_C(1) << 22;
+    float f = 0.0F;
+
+    if (bits == 0xff) {
+        put_text(out, "nan");
+        return;
+    }
+    memcpy(&f, &float_bits, sizeof(f));
+    put_float(out, f);
+}
+
+/* Element AT of DATA, which need not be aligned; AT is below PRINT_MAX_ELEMENTS. */
 static void
 put_element(printer *out, toffee_dtype dtype, const uint8_t *data, uint64_t at)
 {
@@ -313,6 +383,10 @@ put_element(printer *out, toffee_dtype dtype, const uint8_t *data, uint64_t at)
     double d[2];
 
     memcpy(&bits, element, info->n_bytes < sizeof(bits) ? info->n_bytes : sizeof(bits));
+    if (info->packed_bits != 0) {
+        put_packed(out, dtype, data, at);
+        return;
+    }
     if (small_floats[dtype].exponent != 0) {
         put_small_float(out, &small_floats[dtype], (uint32_t)bits);
         return;
@@ -340,6 +414,7 @@ put_element(printer *out, toffee_dtype dtype, const uint8_t *data, uint64_t at)
         put_double(out, d[1]);
         put_text(out, "j");
         return;
+    case TOFFEE_DTYPE_FLOAT8E8M0: put_e8m0(out, (uint32_t)bits); return;
     case TOFFEE_DTYPE_BOOL: put_text(out, bits != 0 ? "True" : "False"); return;
     case TOFFEE_DTYPE_INT8: put_int(out, (int8_t)bits); return;
     case TOFFEE_DTYPE_INT16: put_int(out, (int16_t)bits); return;
@@ -384,6 +459,24 @@ put_tensor(printer *out, const toffee_tensor *tensor)
     put_elements(out, tensor);
 }
 
+/* "Sparse(3, 3) {indices, values}" */
+static void
+put_sparse(printer *out, const toffee_sparse *sparse)
+{
+    put_text(out, "Sparse(");
+    for (int32_t i = 0; i < sparse->rank; i++) {
+        put_text(out, i != 0 ? ", " : "");
+        put_int(out, sparse->dims[i]);
+    }
+    put_text(out, ") {");
+    if (sparse->indices != NULL) {
+        put_tensor(out, sparse->indices);
+        put_text(out, ", ");
+    }
+    put_tensor(out, sparse->values);
+    put_text(out, "}");
+}
+
 static void
 put_list_item(printer *out, const toffee_attr *attr, size_t i, int depth)
 {
@@ -392,6 +485,10 @@ put_list_item(printer *out, const toffee_attr *attr, size_t i, int depth)
     case TOFFEE_ATTR_INTS: put_int(out, attr->ints[i]); return;
     case TOFFEE_ATTR_STRINGS: put_quoted(out, &attr->strings[i]); return;
     case TOFFEE_ATTR_TENSORS: put_tensor(out, attr->tensors[i]); return;
+    case TOFFEE_ATTR_SPARSE_TENSOR:
+    case TOFFEE_ATTR_SPARSE_TENSORS: put_sparse(out, attr->sparse[i]); return;
+    case TOFFEE_ATTR_TYPE_PROTO:
+    case TOFFEE_ATTR_TYPE_PROTOS: put_type(out, &attr->types[i]); return;
     default: put_graph(out, attr->graphs[i], depth);
     }
 }
@@ -420,6 +517,11 @@ put_attr(printer *out, const toffee_attr *attr, int depth)
 {
     put_name(out, attr->name);
     put_text(out, "=");
+    if (attr->ref != NULL) {
+        put_text(out, "@");
+        put_name(out, attr->ref);
+        return;
+    }
     switch (attr->type) {
     case TOFFEE_ATTR_UNDEFINED: put_text(out, "?"); return;
     case TOFFEE_ATTR_FLOAT: put_float(out, attr->f); return;
@@ -433,6 +535,12 @@ put_attr(printer *out, const toffee_attr *attr, int depth)
     case TOFFEE_ATTR_GRAPH:
         if (attr->g != NULL) {
             put_graph(out, attr->g, depth);
+        }
+        return;
+    case TOFFEE_ATTR_SPARSE_TENSOR:
+    case TOFFEE_ATTR_TYPE_PROTO:
+        if (attr->n != 0) {
+            put_list_item(out, attr, 0, depth);
         }
         return;
     default: put_list(out, attr, depth);
@@ -463,6 +571,10 @@ put_node(printer *out, const toffee_node *node, int depth)
         put_text(out, "::");
     }
     put_name(out, node->op_type);
+    if (node->overload != NULL) {
+        put_text(out, ":");
+        put_name(out, node->overload);
+    }
     for (size_t i = 0; i < node->attrs.n; i++) {
         put_text(out, i != 0 ? ", " : "[");
         put_attr(out, &node->attrs.data[i], depth);
@@ -476,13 +588,15 @@ put_node(printer *out, const toffee_node *node, int depth)
 }
 
 static void
-put_inputs(printer *out, const toffee_graph *graph, const char *separator, int depth)
+put_inputs(printer *out, const toffee_graph *graph, const char *separator, int depth, int column)
 {
     for (size_t i = 0; i < graph->inputs.n; i++) {
         put_text(out, i != 0 ? separator : "");
         if (i != 0 && separator[1] == '\n') {
             put_indent(out, depth);
-            put_text(out, "      "); /* below the first one: "graph(" */
+            for (int k = 0; k < column; k++) {
+                put_text(out, " "); /* below the first one, after "graph(" or so */
+            }
         }
         put_value(out, graph->inputs.data[i]);
         put_value_type(out, graph->inputs.data[i]);
@@ -490,17 +604,53 @@ put_inputs(printer *out, const toffee_graph *graph, const char *separator, int d
     put_text(out, ") {\n");
 }
 
+/* "function my.domain::name:overload[alpha, beta=0.5]" */
+static void
+put_function_name(printer *out, const toffee_graph *graph)
+{
+    const toffee_function *function = graph->function;
+    const char *separator = "[";
+
+    put_text(out, "function ");
+    if (graph->domain != NULL && graph->domain->length != 0) {
+        put_name(out, graph->domain);
+        put_text(out, "::");
+    }
+    put_name(out, graph->name);
+    if (function->overload != NULL) {
+        put_text(out, ":");
+        put_name(out, function->overload);
+    }
+    for (size_t i = 0; i < function->attr_names.n; i++) {
+        put_text(out, separator);
+        put_name(out, function->attr_names.data[i]);
+        separator = ", ";
+    }
+    for (size_t i = 0; i < function->attr_defaults.n; i++) {
+        put_text(out, separator);
+        put_attr(out, &function->attr_defaults.data[i], 1);
+        separator = ", ";
+    }
+    put_text(out, separator[0] == ',' ? "]" : "");
+}
+
 static void
 put_header(printer *out, const toffee_graph *graph, int depth)
 {
+    size_t begin = out->text.n;
     size_t start = 0;
+    int column = 0;
 
-    put_text(out, "graph(");
+    if (graph->function != NULL) {
+        put_function_name(out, graph);
+    }
+    put_text(out, graph->function != NULL ? "(" : "graph(");
     start = out->text.n;
-    put_inputs(out, graph, ", ", depth);
-    if (!out->failed && out->text.n - start > PRINT_HEADER_WIDTH - 6) {
+    column = (int)(start - begin);
+    put_inputs(out, graph, ", ", depth, column);
+    if (!out->failed && out->text.n - start > (size_t)(PRINT_HEADER_WIDTH - 6)) {
         out->text.n = start;
-        put_inputs(out, graph, ",\n", depth);
+        put_inputs(out, graph, ",\n", depth, column);
     }
 }
 
@@ -522,6 +672,16 @@ put_constants(printer *out, const toffee_graph *graph, int depth)
         put_tensor_type(out, tensor);
         put_text(out, " = Constant[value=");
         put_elements(out, tensor);
+        put_text(out, "]()\n");
+    }
+    for (size_t i = 0; i < graph->sparse_initializers.n; i++) {
+        const toffee_sparse *sparse = graph->sparse_initializers.data[i];
+
+        put_indent(out, depth + 1);
+        put_text(out, "%");
+        put_name(out, sparse->values->name);
+        put_text(out, " = Constant[sparse_value=");
+        put_sparse(out, sparse);
         put_text(out, "]()\n");
     }
 }
@@ -572,6 +732,10 @@ toffee_print_graph(const toffee_graph *graph, toffee_arena *scratch, char **text
 
     put_graph(&out, graph, 0);
     put_text(&out, "\n");
+    for (size_t i = 0; i < graph->functions.n; i++) {
+        put_graph(&out, graph->functions.data[i], 0);
+        put_text(&out, "\n");
+    }
     return printer_finish(&out, text, length, st);
 }
 

@@ -12,7 +12,13 @@
  *     "%?" a value that has no name yet;
  *   - initializers that the header does not show stand first in the body, as if a node made them:
  *     %12 : Long(2) = Constant[value={0, -1}]();
- *   - an operator of another domain is domain::op_type;
+ *   - an operator of another domain is domain::op_type, and a function with an overload has that
+ *     behind a colon;
+ *   - functions follow the graph, each as "function domain::name[alpha, beta=0.5](%x) {", with the
+ *     attributes that a call may give, and the defaults of those that have one; what such an
+ *     attribute stands for in the body is @alpha;
+ *   - a type that is no tensor's is Sequence(Float(3)), Optional(…), Map(Long, …), Sparse(…), or
+ *     Opaque();
  *   - floats are the shortest decimals that read back the same, and have a "." or an exponent;
  *     strings are in double quotes; a tensor in an attribute is Long(2) {0, -1}; a graph in one is
  *     a nested listing, indented;

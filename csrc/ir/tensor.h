@@ -24,7 +24,7 @@ typedef struct {
  * its graph's arena; so do name, dims and strings. */
 typedef struct {
     const toffee_str *name; /* NULL: none */
-    const toffee_str *doc;  /* NULL: none; on the wire it is alignment padding and is dropped */
+    const toffee_str *doc;  /* NULL: none; on the wire spaces at its end are padding */
     toffee_dtype dtype;
     int32_t rank;
     const int64_t *dims;
@@ -35,7 +35,18 @@ typedef struct {
     const toffee_bytes *strings;        /* n_elements of them, for TOFFEE_DTYPE_STRING */
     const toffee_tensor_source *source; /* NULL when data is at hand */
     void *source_ctx;
+    toffee_bytes extra; /* fields of its message that are not understood, as they were */
 } toffee_tensor;
+
+/* A tensor of which only some elements are not zero: values[k] stands at indices[k]. */
+typedef struct {
+    toffee_tensor *values; /* its name is that of the whole */
+    toffee_tensor
+        *indices; /* of int64: [n], into the elements in order, or [n, rank]; NULL: none */
+    int32_t rank;
+    const int64_t *dims;
+    toffee_bytes extra;
+} toffee_sparse;
 
 /* A tensor in ARENA whose data is DATA (borrowed: see toffee_graph_on_free for keeping it alive).
  * DIMS is copied. NULL DATA is allowed when the tensor is empty, or is set by the caller

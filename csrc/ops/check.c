@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ir/function.h"
 #include "ir/lint.h"
-#include "ops/known.h"
+#include "ops/infer.h"
+#include "ops/other_opsets.h"
 
 /* A list of words in a message; what does not fit becomes "…". */
 typedef struct {
@@ -111,7 +113,7 @@ near_offer(const char *name, const char *candidate, const char **best, size_t *b
 /* ---- one node ---- */
 
 static toffee_code
-check_unknown_op(const toffee_node *node, toffee_status *st)
+check_unknown_op(const toffee_node *node, int64_t opset, toffee_status *st)
 {
     const char *name = toffee_str_text(node->op_type);
     const char *best = NULL;
@@ -122,14 +124,14 @@ check_unknown_op(const toffee_node *node, toffee_status *st)
     }
     if (best != NULL) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,
-                           "there is no operator '%.80s' in opset %d; did you mean '%s'?", name,
-                           TOFFEE_OPSET, best);
+                           "there is no operator '%.80s' in opset %" PRId64 "; did you mean '%s'?",
+                           name, opset, best);
     }
-    return toffee_fail(
-        st, TOFFEE_ERR_CHECK,
-        "there is no operator '%.80s' in opset %d; one of your own needs a domain of "
-        "its own, declared in opset_import",
-        name, TOFFEE_OPSET);
+    return toffee_fail(st, TOFFEE_ERR_CHECK,
+                       "there is no operator '%.80s' in opset %" PRId64
+                       "; one of your own needs a domain of "
+                       "its own, declared in opset_import",
+                       name, opset);
 }
 
 /* The number of VALUES, and that none is left out which must be there. */
@@ -229,10 +231,40 @@ check_tensor(const toffee_tensor *tensor, const char *what, const char *name, to
     return TOFFEE_OK;
 }
 
+/* Values and indices of SPARSE, which is called NAME, fit each other and its dims. */
+static toffee_code
+check_sparse(const toffee_sparse *sparse, const char *name, toffee_status *st)
+{
+    const toffee_tensor *values = sparse->values;
+    const toffee_tensor *indices = sparse->indices;
+    bool fits = false;
+
+    TOFFEE_RETURN_IF_ERROR(check_tensor(values, "values of sparse tensor", name, st));
+    if (indices == NULL) {
+        fits = values->n_elements == 0;
+    }
+    else {
+        TOFFEE_RETURN_IF_ERROR(check_tensor(indices, "indices of sparse tensor", name, st));
+        fits = indices->dtype == TOFFEE_DTYPE_INT64 && values->rank == 1 &&
+               (indices->rank == 1 || (indices->rank == 2 && indices->dims[1] == sparse->rank)) &&
+               indices->dims[0] == values->dims[0];
+    }
+    return fits
+               ? TOFFEE_OK
+               : toffee_fail(st, TOFFEE_ERR_CHECK,
+                             "sparse tensor '%.200s' has %" PRIu64
+                             " values; its indices must be INT64 of as many rows, one number each, "
+                             "or %d as there are dims",
+                             name, values->n_elements, (int)sparse->rank);
+}
+
 static toffee_code
 check_attr(const toffee_op_spec *spec, const toffee_attr_spec *row, const toffee_attr *attr,
            toffee_status *st)
 {
+    if (attr->ref != NULL && attr->type == row->type) {
+        return TOFFEE_OK; /* in a function: the value is what the call gives */
+    }
     if (attr->type != row->type) {
         return toffee_fail(st, TOFFEE_ERR_CHECK, "attribute '%s' is of type %s; %s's is %s (%s)",
                            row->name, toffee_attr_type_name(attr->type), spec->name,
@@ -246,6 +278,9 @@ check_attr(const toffee_op_spec *spec, const toffee_attr_spec *row, const toffee
     }
     if (attr->type == TOFFEE_ATTR_TENSOR) {
         return check_tensor(attr->t, "attribute", row->name, st);
+    }
+    if (attr->type == TOFFEE_ATTR_SPARSE_TENSOR) {
+        return check_sparse(attr->sparse[0], row->name, st);
     }
     if (attr->type == TOFFEE_ATTR_GRAPH && attr->g == NULL) {
         return toffee_fail(st, TOFFEE_ERR_CHECK, "attribute '%s' has no graph", row->name);
@@ -292,23 +327,34 @@ typedef struct {
 
 #define CHECK_MAX_TYPEVARS 8
 
+/* The place of PORT's type variable in SPEC; CHECK_MAX_TYPEVARS if it has none. */
+static size_t
+typevar_of(const toffee_op_spec *spec, const toffee_port_spec *port)
+{
+    for (size_t v = 0; port->type != NULL && v < spec->n_typevars && v < CHECK_MAX_TYPEVARS; v++) {
+        if (strcmp(spec->typevars[v].name, port->type) == 0) {
+            return v;
+        }
+    }
+    return CHECK_MAX_TYPEVARS;
+}
+
+/* The dtypes of VALUES, which FACTS say (NULL: nothing), against their ports. */
 static toffee_code
 check_dtypes(const toffee_op_spec *spec, const char *what, const toffee_port_spec *ports,
-             size_t n_ports, toffee_value *const *values, size_t n, check_binding *bindings,
-             toffee_status *st)
+             size_t n_ports, toffee_value *const *values, size_t n, const toffee_fact *const *facts,
+             check_binding *bindings, toffee_status *st)
 {
     for (size_t i = 0; i < n; i++) {
         const toffee_port_spec *port = &ports[i < n_ports ? i : n_ports - 1];
-        toffee_dtype dtype = toffee_known_dtype(values[i]);
+        toffee_dtype dtype = facts[i] != NULL ? facts[i]->dtype : TOFFEE_DTYPE_UNDEFINED;
         size_t v = 0;
 
-        if (port->type == NULL || dtype == TOFFEE_DTYPE_UNDEFINED) {
+        if (dtype == TOFFEE_DTYPE_UNDEFINED) {
             continue;
         }
-        while (v < spec->n_typevars && strcmp(spec->typevars[v].name, port->type) != 0) {
-            v++;
-        }
-        if (v == spec->n_typevars || v >= CHECK_MAX_TYPEVARS) {
+        v = typevar_of(spec, port);
+        if (v == CHECK_MAX_TYPEVARS) {
             continue;
         }
         if ((spec->typevars[v].dtypes & TOFFEE_DTYPE_BIT(dtype)) == 0) {
@@ -333,16 +379,35 @@ check_dtypes(const toffee_op_spec *spec, const char *what, const toffee_port_spe
     return TOFFEE_OK;
 }
 
-/* The opset that the outermost graph around GRAPH declares for DOMAIN; 0: none. */
+/* Tells the facts about the outputs the dtypes that the type variables say: what was bound, or the
+ * one that is allowed. */
+static void
+bind_outputs(const toffee_op_spec *spec, const check_binding *bindings, toffee_infer *ctx)
+{
+    for (size_t i = 0; i < ctx->n_out; i++) {
+        const toffee_port_spec *port =
+            &spec->outputs[i < spec->n_outputs ? i : spec->n_outputs - 1];
+        size_t v = port->mixed ? CHECK_MAX_TYPEVARS : typevar_of(spec, port);
+        uint32_t allowed = v < CHECK_MAX_TYPEVARS ? spec->typevars[v].dtypes : 0;
+
+        if (v < CHECK_MAX_TYPEVARS && bindings[v].dtype != TOFFEE_DTYPE_UNDEFINED) {
+            ctx->out[i].dtype = bindings[v].dtype;
+        }
+        else if (allowed != 0 && (allowed & (allowed - 1)) == 0) {
+            ctx->out[i].dtype = (toffee_dtype)__builtin_ctz(allowed);
+        }
+    }
+}
+
+/* The opset that the outermost graph around GRAPH, or its function, declares for DOMAIN; 0: none.
+ */
 static int64_t
 declared_opset(const toffee_graph *graph, const char *domain)
 {
     int64_t version = 0;
 
-    while (graph != NULL && graph->parent != NULL) {
-        graph = graph->parent;
-    }
     if (graph != NULL) {
+        graph = toffee_graph_scope(graph);
         version = toffee_graph_opset(graph, domain);
         if (version == 0 && domain[0] == '\0') {
             version = toffee_graph_opset(graph, "ai.onnx");
@@ -351,22 +416,21 @@ declared_opset(const toffee_graph *graph, const char *domain)
     return version;
 }
 
-/* One node against its row, for a graph that declares OPSET for the default domain. */
+static toffee_code check_subgraphs(toffee_infer *ctx, const toffee_node *node, toffee_status *st);
+
+/* NODE, the node at hand in CTX, against its row, if it has one in this opset; then what follows
+ * about its outputs, which must agree with what is declared. */
 static toffee_code
-check_node_row(const toffee_node *node, int64_t opset, toffee_status *st)
+check_node_row(toffee_infer *ctx, const toffee_node *node, toffee_status *st)
 {
     const toffee_op_spec *spec = toffee_op_find("", toffee_str_text(node->op_type));
     check_binding bindings[CHECK_MAX_TYPEVARS] = {{TOFFEE_DTYPE_UNDEFINED, NULL, 0}};
 
-    if (spec == NULL) {
-        return check_unknown_op(node, st);
+    if (!toffee_op_exists(toffee_str_text(node->op_type), ctx->opset)) {
+        return check_unknown_op(node, ctx->opset, st);
     }
-    if (opset < spec->since_version) {
-        return toffee_fail(st, TOFFEE_ERR_CHECK,
-                           "%s has meant what it means now since opset %d, but the graph declares "
-                           "opset %" PRId64 "; convert it to opset %d, for instance with "
-                           "onnx.version_converter",
-                           spec->name, spec->since_version, opset, TOFFEE_OPSET);
+    if (!toffee_op_row_holds(spec, ctx->opset)) {
+        return check_subgraphs(ctx, node, st);
     }
     TOFFEE_RETURN_IF_ERROR(check_arity(spec, "input", spec->inputs, spec->n_inputs,
                                        node->inputs.data, node->inputs.n, st));
@@ -374,10 +438,20 @@ check_node_row(const toffee_node *node, int64_t opset, toffee_status *st)
                                        node->outputs.data, node->outputs.n, st));
     TOFFEE_RETURN_IF_ERROR(check_attrs(spec, node, st));
     TOFFEE_RETURN_IF_ERROR(check_dtypes(spec, "input", spec->inputs, spec->n_inputs,
-                                        node->inputs.data, node->inputs.n, bindings, st));
+                                        node->inputs.data, node->inputs.n, ctx->in, bindings, st));
     TOFFEE_RETURN_IF_ERROR(check_dtypes(spec, "output", spec->outputs, spec->n_outputs,
-                                        node->outputs.data, node->outputs.n, bindings, st));
-    return spec->check != NULL ? spec->check(spec, node, st) : TOFFEE_OK;
+                                        node->outputs.data, node->outputs.n,
+                                        (const toffee_fact *const *)ctx->declared, bindings, st));
+    bind_outputs(spec, bindings, ctx);
+    for (size_t i = 0; i < node->attrs.n; i++) {
+        if (node->attrs.data[i].ref != NULL) {
+            return check_subgraphs(ctx, node, st); /* what follows depends on the call */
+        }
+    }
+    if (spec->check != NULL) {
+        TOFFEE_RETURN_IF_ERROR(spec->check(ctx, spec, node, st));
+    }
+    return spec->infer != NULL ? spec->infer(ctx, node, st) : TOFFEE_OK;
 }
 
 static bool
@@ -399,14 +473,27 @@ toffee_code
 toffee_check_node(const toffee_node *node, size_t index, toffee_status *st)
 {
     int64_t opset = declared_opset(node->graph, "");
+    toffee_infer ctx = {.opset = opset != 0 ? opset : TOFFEE_OPSET};
     toffee_code rc = TOFFEE_OK;
 
-    if (domain_is_default(toffee_str_text(node->domain))) {
-        rc = check_node_row(node, opset != 0 ? opset : TOFFEE_OPSET, st);
+    if (!domain_is_default(toffee_str_text(node->domain))) {
+        return TOFFEE_OK;
+    }
+    ctx.scratch = toffee_arena_new();
+    if (ctx.scratch == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    rc = toffee_infer_begin(&ctx, node, st);
+    if (rc == TOFFEE_OK) {
+        rc = check_node_row(&ctx, node, st);
+    }
+    if (rc == TOFFEE_OK) {
+        rc = toffee_infer_end(&ctx, node, st);
     }
     if (rc != TOFFEE_OK) {
         check_prefix_node(node, index, st);
     }
+    toffee_arena_free(ctx.scratch);
     return rc;
 }
 
@@ -426,13 +513,11 @@ check_domain(const toffee_node *node, int64_t opset, toffee_status *st)
                                  "graph's opset_import",
                                  domain);
     }
-    if (opset > 0 && opset <= TOFFEE_OPSET) {
+    if (opset > 0) {
         return TOFFEE_OK;
     }
-    while (root->parent != NULL) {
-        root = root->parent;
-    }
-    if (opset == 0 && root->ir_version <= 1) {
+    root = toffee_graph_scope(root);
+    if (root->function == NULL && root->ir_version <= 1) {
         return toffee_fail(
             st, TOFFEE_ERR_CHECK,
             "the graph has no opset_import and ir_version %" PRId64
@@ -441,16 +526,10 @@ check_domain(const toffee_node *node, int64_t opset, toffee_status *st)
             "opset %d, declare that in opset_import",
             root->ir_version, TOFFEE_OPSET);
     }
-    if (opset == 0) {
-        return toffee_fail(st, TOFFEE_ERR_CHECK,
-                           "the graph declares no opset for it; add domain '' with version %d to "
-                           "opset_import",
-                           TOFFEE_OPSET);
-    }
     return toffee_fail(st, TOFFEE_ERR_CHECK,
-                       "the graph declares opset %" PRId64 ", and toffee knows those up to %d; "
-                       "convert it, for instance with onnx.version_converter",
-                       opset, TOFFEE_OPSET);
+                       "the %s declares no opset for it; add domain '' with version %d to "
+                       "opset_import",
+                       root->function != NULL ? "function" : "graph", TOFFEE_OPSET);
 }
 
 /* The declared type of a value against its initializer. */
@@ -490,53 +569,109 @@ check_initializer(const toffee_graph *graph, const toffee_tensor *tensor, toffee
     return TOFFEE_OK;
 }
 
-static toffee_code check_body(const toffee_graph *graph, int64_t opset, int depth,
-                              toffee_status *st);
-
-/* The graphs in NODE's attributes, whatever its domain. */
+/* How NODE calls FUNCTION: with no more inputs and outputs than it has, and attributes that it has.
+ */
 static toffee_code
-check_subgraphs(const toffee_node *node, int64_t opset, int depth, toffee_status *st)
+check_call(const toffee_node *node, const toffee_graph *function, toffee_status *st)
 {
+    const toffee_function *more = function->function;
+
+    if (node->inputs.n > function->inputs.n || node->outputs.n > function->outputs.n) {
+        return toffee_fail(
+            st, TOFFEE_ERR_CHECK,
+            "calls a function with %zu inputs and %zu outputs, which has %zu and %zu",
+            node->inputs.n, node->outputs.n, function->inputs.n, function->outputs.n);
+    }
     for (size_t i = 0; i < node->attrs.n; i++) {
         const toffee_attr *attr = &node->attrs.data[i];
-        toffee_code rc = TOFFEE_OK;
+        bool found = false;
 
-        if (attr->type == TOFFEE_ATTR_GRAPH && attr->g != NULL) {
-            rc = check_body(attr->g, opset, depth + 1, st);
+        for (size_t k = 0; k < more->attr_names.n && !found; k++) {
+            found = more->attr_names.data[k] == attr->name;
         }
-        for (size_t j = 0; attr->type == TOFFEE_ATTR_GRAPHS && j < attr->n && rc == TOFFEE_OK;
-             j++) {
-            rc = check_body(attr->graphs[j], opset, depth + 1, st);
+        for (size_t k = 0; k < more->attr_defaults.n && !found; k++) {
+            found = more->attr_defaults.data[k].name == attr->name;
+            if (found && more->attr_defaults.data[k].type != attr->type) {
+                return toffee_fail(st, TOFFEE_ERR_CHECK,
+                                   "attribute '%.80s' is of type %s; the function's is %s",
+                                   attr->name->text, toffee_attr_type_name(attr->type),
+                                   toffee_attr_type_name(more->attr_defaults.data[k].type));
+            }
         }
-        if (rc != TOFFEE_OK) {
-            toffee_status_prefix(st, "in the graph of attribute '%s': ", attr->name->text);
-            return rc;
+        if (!found) {
+            return toffee_fail(st, TOFFEE_ERR_CHECK,
+                               "attribute '%.80s' is none of the function's that it calls",
+                               attr->name->text);
         }
     }
     return TOFFEE_OK;
 }
 
-/* Everything but structure, which toffee_lint has seen to for all depths. */
+/* The graphs in the attributes of NODE, whose operator is not known, with inputs that are not. */
 static toffee_code
-check_body(const toffee_graph *graph, int64_t opset, int depth, toffee_status *st)
+check_subgraphs(toffee_infer *ctx, const toffee_node *node, toffee_status *st)
 {
-    if (depth > TOFFEE_MAX_DEPTH) {
+    const toffee_fact **outputs = NULL;
+
+    for (size_t i = 0; i < node->attrs.n; i++) {
+        const toffee_attr *attr = &node->attrs.data[i];
+
+        if (attr->type == TOFFEE_ATTR_GRAPH && attr->g != NULL) {
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_infer_body(ctx, attr->g, attr->name->text, NULL, 0, &outputs, st));
+        }
+        for (size_t j = 0; attr->type == TOFFEE_ATTR_GRAPHS && j < attr->n; j++) {
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_infer_body(ctx, attr->graphs[j], attr->name->text, NULL, 0, &outputs, st));
+        }
+    }
+    return TOFFEE_OK;
+}
+
+static toffee_code
+check_node(toffee_infer *ctx, const toffee_node *node, toffee_status *st)
+{
+    const toffee_graph *function =
+        ctx->functions != NULL ? toffee_function_table_find(ctx->functions, node) : NULL;
+
+    if (function == NULL || !domain_is_default(toffee_str_text(node->domain))) {
+        TOFFEE_RETURN_IF_ERROR(check_domain(node, ctx->opset, st));
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_infer_begin(ctx, node, st));
+    if (function != NULL) {
+        TOFFEE_RETURN_IF_ERROR(check_call(node, function, st));
+        TOFFEE_RETURN_IF_ERROR(check_subgraphs(ctx, node, st));
+    }
+    else if (domain_is_default(toffee_str_text(node->domain))) {
+        TOFFEE_RETURN_IF_ERROR(check_node_row(ctx, node, st));
+    }
+    else {
+        TOFFEE_RETURN_IF_ERROR(check_subgraphs(ctx, node, st));
+    }
+    return toffee_infer_end(ctx, node, st);
+}
+
+/* The walk: everything but structure, which toffee_lint has seen to for all depths. */
+static toffee_code
+check_body(toffee_infer *ctx, const toffee_graph *graph, toffee_status *st)
+{
+    if (ctx->depth > TOFFEE_MAX_DEPTH) {
         return toffee_fail(st, TOFFEE_ERR_CHECK, "graphs are nested deeper than %d",
                            TOFFEE_MAX_DEPTH);
     }
     for (size_t i = 0; i < graph->initializers.n; i++) {
         TOFFEE_RETURN_IF_ERROR(check_initializer(graph, graph->initializers.data[i], st));
     }
+    TOFFEE_RETURN_IF_ERROR(toffee_infer_enter(ctx, graph, st));
+    for (size_t i = 0; i < graph->sparse_initializers.n; i++) {
+        const toffee_sparse *sparse = graph->sparse_initializers.data[i];
+
+        TOFFEE_RETURN_IF_ERROR(check_sparse(sparse, toffee_str_text(sparse->values->name), st));
+    }
     for (size_t i = 0; i < graph->nodes.n; i++) {
         const toffee_node *node = graph->nodes.data[i];
-        toffee_code rc = check_domain(node, opset, st);
+        toffee_code rc = check_node(ctx, node, st);
 
-        if (rc == TOFFEE_OK && domain_is_default(toffee_str_text(node->domain))) {
-            rc = check_node_row(node, opset, st);
-        }
-        if (rc == TOFFEE_OK) {
-            rc = check_subgraphs(node, opset, depth, st);
-        }
         if (rc != TOFFEE_OK) {
             check_prefix_node(node, i, st);
             return rc;
@@ -545,9 +680,60 @@ check_body(const toffee_graph *graph, int64_t opset, int depth, toffee_status *s
     return TOFFEE_OK;
 }
 
+/* Lints GRAPH and walks it and its functions with a fresh CTX, whose scratch arena is the caller's
+ * to free. FUNCTIONS is room for their table, for as long as CTX. */
+static toffee_code
+check_begin(toffee_infer *ctx, toffee_function_table *functions, const toffee_graph *graph,
+            toffee_status *st)
+{
+    TOFFEE_RETURN_IF_ERROR(toffee_lint(graph, st));
+    ctx->scratch = toffee_arena_new();
+    if (ctx->scratch == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    if (graph->functions.n != 0) {
+        functions->scratch = ctx->scratch;
+        TOFFEE_RETURN_IF_ERROR(toffee_function_table_fill(functions, graph, st));
+        ctx->functions = functions;
+    }
+    ctx->walk = check_body;
+    for (size_t i = 0; i < graph->functions.n; i++) {
+        char where[256];
+        toffee_code rc = TOFFEE_OK;
+
+        ctx->opset = declared_opset(graph->functions.data[i], "");
+        rc = check_body(ctx, graph->functions.data[i], st);
+        if (rc != TOFFEE_OK) {
+            toffee_function_describe(graph->functions.data[i], where, sizeof(where));
+            toffee_status_prefix(st, "%s: ", where);
+            return rc;
+        }
+    }
+    ctx->opset = declared_opset(graph, "");
+    return check_body(ctx, graph, st);
+}
+
 toffee_code
 toffee_check_graph(const toffee_graph *graph, toffee_status *st)
 {
-    TOFFEE_RETURN_IF_ERROR(toffee_lint(graph, st));
-    return check_body(graph, declared_opset(graph, ""), 0, st);
+    toffee_infer ctx = {0};
+    toffee_function_table functions = {0};
+    toffee_code rc = check_begin(&ctx, &functions, graph, st);
+
+    toffee_arena_free(ctx.scratch);
+    return rc;
+}
+
+toffee_code
+toffee_infer_graph(toffee_graph *graph, toffee_status *st)
+{
+    toffee_infer ctx = {0};
+    toffee_function_table functions = {0};
+    toffee_code rc = check_begin(&ctx, &functions, graph, st);
+
+    if (rc == TOFFEE_OK) {
+        rc = toffee_infer_declare(&ctx, graph, st);
+    }
+    toffee_arena_free(ctx.scratch);
+    return rc;
 }

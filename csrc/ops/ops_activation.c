@@ -4,7 +4,7 @@
 /* X of any shape -> Y of the same shape; further members of the row follow. */
 #define ACTIVATION(op, since, x, y, set, text)                                                     \
     OP(op, since, x " (any shape) -> " y " (the same): " text), INPUTS(ONE(x, "T")),               \
-        OUTPUTS(ONE(y, "T")), TYPES(TYPE("T", set))
+        OUTPUTS(ONE(y, "T")), TYPES(TYPE("T", set)), .infer = toffee_infer_same
 
 const toffee_op_spec toffee_op_Celu = {
     ACTIVATION(Celu, 12, "X", "Y", D(FLOAT), "max(0, x) + min(0, alpha * (exp(x / alpha) - 1))"),
@@ -69,6 +69,7 @@ const toffee_op_spec toffee_op_PRelu = {
     OUTPUTS(ONE("Y", "T")),
     TYPES(TYPE("T", D_WIDE)),
     .check = toffee_rule_broadcast,
+    .infer = toffee_infer_same,
 };
 
 /* The same along one axis. */

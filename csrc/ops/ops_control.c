@@ -6,6 +6,7 @@ const toffee_op_spec toffee_op_Identity = {
     OP(Identity, 19, "input (anything) -> output (the same)"),
     INPUTS(ONE("input", NULL)),
     OUTPUTS(ONE("output", NULL)),
+    .infer = toffee_infer_identity,
 };
 
 const toffee_op_spec toffee_op_If = {
@@ -16,6 +17,7 @@ const toffee_op_spec toffee_op_If = {
           REQUIRED(GRAPH, "then_branch", "run if cond is true; no inputs, as many outputs as If")),
     TYPES(TYPE("B", D(BOOL))),
     .check = toffee_rule_if,
+    .infer = toffee_infer_if,
 };
 
 const toffee_op_spec toffee_op_Loop = {
@@ -27,6 +29,7 @@ const toffee_op_spec toffee_op_Loop = {
     ATTRS(REQUIRED(GRAPH, "body", "(step, cond, n values) -> (cond, n values, k scanned)")),
     TYPES(TYPE("I", D(INT64)), TYPE("B", D(BOOL))),
     .check = toffee_rule_loop,
+    .infer = toffee_infer_loop,
 };
 
 const toffee_op_spec toffee_op_Scan = {
@@ -43,4 +46,5 @@ const toffee_op_spec toffee_op_Scan = {
           ATTR(INTS, "scan_output_directions", "1: put in front, for each of the k; 0")),
     TYPES(TYPE("V", D_ALL)),
     .check = toffee_rule_scan,
+    .infer = toffee_infer_scan,
 };

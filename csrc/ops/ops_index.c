@@ -13,6 +13,7 @@ const toffee_op_spec toffee_op_Compress = {
     ATTRS(ATTR(INT, "axis", "negative counts from the end; none: input is flattened")),
     TYPES(TYPE("T", D_OLD_ANY), TYPE("T1", D(BOOL))),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_compress,
 };
 
 const toffee_op_spec toffee_op_Gather = {
@@ -22,6 +23,7 @@ const toffee_op_spec toffee_op_Gather = {
     ATTRS(ATTR_INDEX_AXIS),
     TYPES(TYPE("T", D_ANY), TYPE("Tind", D_INDEX)),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_gather,
 };
 
 const toffee_op_spec toffee_op_GatherElements = {
@@ -31,6 +33,7 @@ const toffee_op_spec toffee_op_GatherElements = {
     ATTRS(ATTR_INDEX_AXIS),
     TYPES(TYPE("T", D_ANY), TYPE("Tind", D_INDEX)),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_gather_elements,
 };
 
 const toffee_op_spec toffee_op_GatherND = {
@@ -39,6 +42,7 @@ const toffee_op_spec toffee_op_GatherND = {
     OUTPUTS(ONE("output", "T")),
     ATTRS(ATTR(INT, "batch_dims", "how many leading axes both share; 0")),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
+    .infer = toffee_infer_gather_nd,
 };
 
 const toffee_op_spec toffee_op_NonZero = {
@@ -46,6 +50,7 @@ const toffee_op_spec toffee_op_NonZero = {
     INPUTS(ONE("X", "T")),
     OUTPUTS(ONE("Y", "int64")),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
+    .infer = toffee_infer_nonzero,
 };
 
 const toffee_op_spec toffee_op_ReverseSequence = {
@@ -57,6 +62,7 @@ const toffee_op_spec toffee_op_ReverseSequence = {
     ATTRS(ATTR(INT, "batch_axis", "axis of the samples, 0 or 1; 1"),
           ATTR(INT, "time_axis", "axis of the steps, 0 or 1; 0")),
     TYPES(TYPE("T", D_OLD_ANY), TYPE_INT64),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_ScatterElements = {
@@ -66,6 +72,7 @@ const toffee_op_spec toffee_op_ScatterElements = {
     ATTRS(ATTR_INDEX_AXIS, ATTR_SCATTER_REDUCTION),
     TYPES(TYPE("T", D_ANY), TYPE("Tind", D_INDEX)),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_ScatterND = {
@@ -74,6 +81,7 @@ const toffee_op_spec toffee_op_ScatterND = {
     OUTPUTS(ONE("output", "T")),
     ATTRS(ATTR_SCATTER_REDUCTION),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_Slice = {
@@ -84,4 +92,5 @@ const toffee_op_spec toffee_op_Slice = {
            MAYBE("steps", "Tind")),
     OUTPUTS(ONE("output", "T")),
     TYPES(TYPE("T", D_ANY), TYPE("Tind", D_INDEX)),
+    .infer = toffee_infer_slice,
 };

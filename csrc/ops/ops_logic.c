@@ -9,6 +9,7 @@
         OUTPUTS(ONE("C", "T1")),                                                                   \
         TYPES(TYPE("T", set), TYPE("T1", D(BOOL))),                                                \
         .check = toffee_rule_broadcast,                                                            \
+        .infer = toffee_infer_arith,                                                               \
     }
 
 COMPARISON(And, 7, D(BOOL), "a and b");
@@ -25,6 +26,7 @@ const toffee_op_spec toffee_op_Not = {
     INPUTS(ONE("X", "T")),
     OUTPUTS(ONE("Y", "T")),
     TYPES(TYPE("T", D(BOOL))),
+    .infer = toffee_infer_unary,
 };
 
 /* Two inputs of whole numbers, broadcast together, bit by bit. */
@@ -35,6 +37,7 @@ const toffee_op_spec toffee_op_Not = {
         OUTPUTS(ONE("C", "T")),                                                                    \
         TYPES(TYPE("T", D_INTS)),                                                                  \
         .check = toffee_rule_broadcast,                                                            \
+        .infer = toffee_infer_broadcasted,                                                         \
     }
 
 BITWISE(BitwiseAnd, "bits that both have");
@@ -46,6 +49,7 @@ const toffee_op_spec toffee_op_BitwiseNot = {
     INPUTS(ONE("X", "T")),
     OUTPUTS(ONE("Y", "T")),
     TYPES(TYPE("T", D_INTS)),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_BitShift = {
@@ -56,6 +60,7 @@ const toffee_op_spec toffee_op_BitShift = {
         {"direction", TOFFEE_ATTR_STRING, true, "towards the high bits or the low", "LEFT|RIGHT"}),
     TYPES(TYPE("T", D_UNSIGNED)),
     .check = toffee_rule_broadcast,
+    .infer = toffee_infer_broadcasted,
 };
 
 const toffee_op_spec toffee_op_IsInf = {
@@ -65,6 +70,7 @@ const toffee_op_spec toffee_op_IsInf = {
     ATTRS(ATTR(INT, "detect_negative", "0: minus infinity does not count; 1"),
           ATTR(INT, "detect_positive", "0: plus infinity does not count; 1")),
     TYPES(TYPE("T1", D_FLOATS | D_FLOAT8), TYPE("T2", D(BOOL))),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_IsNaN = {
@@ -72,6 +78,7 @@ const toffee_op_spec toffee_op_IsNaN = {
     INPUTS(ONE("X", "T1")),
     OUTPUTS(ONE("Y", "T2")),
     TYPES(TYPE("T1", D_FLOATS | D_FLOAT8), TYPE("T2", D(BOOL))),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_Where = {
@@ -80,4 +87,5 @@ const toffee_op_spec toffee_op_Where = {
     OUTPUTS(ONE("output", "T")),
     TYPES(TYPE("B", D(BOOL)), TYPE("T", D_ANY)),
     .check = toffee_rule_broadcast,
+    .infer = toffee_infer_where,
 };

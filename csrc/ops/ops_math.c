@@ -8,6 +8,7 @@
         INPUTS(ONE(x, "T")),                                                                       \
         OUTPUTS(ONE(y, "T")),                                                                      \
         TYPES(TYPE("T", set)),                                                                     \
+        .infer = toffee_infer_unary,                                                               \
     }
 
 UNARY(Abs, 13, "X", "Y", D_NUMBERS, "|x|");
@@ -37,7 +38,7 @@ UNARY(Tan, 7, "input", "output", D_IEEE, "tangent of x radians");
 #define BINARY(op, since, set, text)                                                               \
     OP(op, since, "A (a..), B (b..) -> C (a and b broadcast): " text),                             \
         INPUTS(ONE("A", "T"), ONE("B", "T")), OUTPUTS(ONE("C", "T")), TYPES(TYPE("T", set)),       \
-        .check = toffee_rule_broadcast
+        .check = toffee_rule_broadcast, .infer = toffee_infer_arith
 
 const toffee_op_spec toffee_op_Add = {BINARY(Add, 14, D_NUMBERS, "a + b")};
 const toffee_op_spec toffee_op_Div = {BINARY(Div, 14, D_NUMBERS, "a / b, cut off for integers")};
@@ -55,6 +56,7 @@ const toffee_op_spec toffee_op_Pow = {
     OUTPUTS(ONE("Z", "T")),
     TYPES(TYPE("T", D_FLOATS | D_INDEX), TYPE("T1", D_NUMBERS)),
     .check = toffee_rule_broadcast,
+    .infer = toffee_infer_broadcasted,
 };
 
 /* One input or more, broadcast together. */
@@ -65,6 +67,7 @@ const toffee_op_spec toffee_op_Pow = {
         OUTPUTS(ONE(y, "T")),                                                                      \
         TYPES(TYPE("T", set)),                                                                     \
         .check = toffee_rule_broadcast,                                                            \
+        .infer = toffee_infer_arith,                                                               \
     }
 
 JOINED(Max, 13, "max", D_NUMBERS, "the largest");
@@ -77,6 +80,7 @@ const toffee_op_spec toffee_op_Clip = {
     INPUTS(ONE("input", "T"), MAYBE("min", "T"), MAYBE("max", "T")),
     OUTPUTS(ONE("output", "T")),
     TYPES(TYPE("T", D_NUMBERS)),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_CumSum = {
@@ -86,6 +90,7 @@ const toffee_op_spec toffee_op_CumSum = {
     ATTRS(ATTR(INT, "exclusive", "1: the sum stops before the element itself; 0"),
           ATTR(INT, "reverse", "1: from the end of the axis; 0")),
     TYPES(TYPE("T", D_WIDE), TYPE("T2", D_INDEX)),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_Det = {
@@ -93,6 +98,7 @@ const toffee_op_spec toffee_op_Det = {
     INPUTS(ONE("X", "T")),
     OUTPUTS(ONE("Y", "T")),
     TYPES(TYPE("T", D_IEEE)),
+    .infer = toffee_infer_det,
 };
 
 const toffee_op_spec toffee_op_Einsum = {
@@ -101,6 +107,7 @@ const toffee_op_spec toffee_op_Einsum = {
     OUTPUTS(ONE("Output", "T")),
     ATTRS(REQUIRED(STRING, "equation", "a letter an axis, such as \"bij,bjk->bik\"")),
     TYPES(TYPE("T", D_OLD_NUMBERS)),
+    .infer = toffee_infer_einsum,
 };
 
 const toffee_op_spec toffee_op_Gemm = {
@@ -112,6 +119,7 @@ const toffee_op_spec toffee_op_Gemm = {
           ATTR(INT, "transB", "1: B is given as (N, K); 0")),
     TYPES(TYPE("T", D_WIDE)),
     .check = toffee_rule_gemm,
+    .infer = toffee_infer_gemm,
 };
 
 const toffee_op_spec toffee_op_MatMul = {
@@ -120,4 +128,5 @@ const toffee_op_spec toffee_op_MatMul = {
     OUTPUTS(ONE("Y", "T")),
     TYPES(TYPE("T", D_WIDE)),
     .check = toffee_rule_matmul,
+    .infer = toffee_infer_matmul,
 };

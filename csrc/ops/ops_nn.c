@@ -8,6 +8,7 @@ const toffee_op_spec toffee_op_Conv = {
     ATTRS(ATTR_AUTO_PAD, ATTR_DILATIONS, ATTR_GROUP, ATTR_KERNEL_SHAPE, ATTR_PADS, ATTR_STRIDES),
     TYPES(TYPE("T", D_IEEE)),
     .check = toffee_rule_conv,
+    .infer = toffee_infer_conv,
 };
 
 const toffee_op_spec toffee_op_ConvInteger = {
@@ -20,6 +21,7 @@ const toffee_op_spec toffee_op_ConvInteger = {
     ATTRS(ATTR_AUTO_PAD, ATTR_DILATIONS, ATTR_GROUP, ATTR_KERNEL_SHAPE, ATTR_PADS, ATTR_STRIDES),
     TYPES(TYPE("T1", D_BYTES), TYPE("T2", D_BYTES), TYPE("T3", D(INT32))),
     .check = toffee_rule_conv,
+    .infer = toffee_infer_conv,
 };
 
 const toffee_op_spec toffee_op_ConvTranspose = {
@@ -32,6 +34,7 @@ const toffee_op_spec toffee_op_ConvTranspose = {
           ATTR_STRIDES),
     TYPES(TYPE("T", D_IEEE)),
     .check = toffee_rule_conv,
+    .infer = toffee_infer_conv_transpose,
 };
 
 const toffee_op_spec toffee_op_DeformConv = {
@@ -45,6 +48,7 @@ const toffee_op_spec toffee_op_DeformConv = {
           ATTR_PADS, ATTR_STRIDES),
     TYPES(TYPE("T", D_IEEE)),
     .check = toffee_rule_conv,
+    .infer = toffee_infer_conv,
 };
 
 const toffee_op_spec toffee_op_AveragePool = {
@@ -56,6 +60,7 @@ const toffee_op_spec toffee_op_AveragePool = {
           ATTR_DILATIONS, ATTR_WINDOW, ATTR_PADS, ATTR_STRIDES),
     TYPES(TYPE("T", D_IEEE)),
     .check = toffee_rule_pool,
+    .infer = toffee_infer_pool,
 };
 
 const toffee_op_spec toffee_op_LpPool = {
@@ -66,6 +71,7 @@ const toffee_op_spec toffee_op_LpPool = {
           ATTR(INT, "p", "order of the norm; 2"), ATTR_PADS, ATTR_STRIDES),
     TYPES(TYPE("T", D_IEEE)),
     .check = toffee_rule_pool,
+    .infer = toffee_infer_pool,
 };
 
 const toffee_op_spec toffee_op_MaxPool = {
@@ -78,6 +84,7 @@ const toffee_op_spec toffee_op_MaxPool = {
           ATTR(INT, "storage_order", "of Indices: 0 row-major, 1 column-major; 0"), ATTR_STRIDES),
     TYPES(TYPE("T", D_IEEE | D_BYTES), TYPE("I", D(INT64))),
     .check = toffee_rule_pool,
+    .infer = toffee_infer_pool,
 };
 
 const toffee_op_spec toffee_op_MaxUnpool = {
@@ -89,11 +96,13 @@ const toffee_op_spec toffee_op_MaxUnpool = {
     ATTRS(ATTR_WINDOW, ATTR_PADS, ATTR_STRIDES),
     TYPES(TYPE("T1", D_IEEE), TYPE("T2", D(INT64))),
     .check = toffee_rule_pool,
+    .infer = toffee_infer_max_unpool,
 };
 
 #define GLOBAL_POOL(op, since, text)                                                               \
     OP(op, since, "X (N, C, d1..dn) -> Y (N, C, 1..1): the " text " of each channel"),             \
-        INPUTS(ONE("X", "T")), OUTPUTS(ONE("Y", "T")), TYPES(TYPE("T", D_IEEE))
+        INPUTS(ONE("X", "T")), OUTPUTS(ONE("Y", "T")), TYPES(TYPE("T", D_IEEE)),                   \
+        .infer = toffee_infer_global_pool
 
 const toffee_op_spec toffee_op_GlobalAveragePool = {
     GLOBAL_POOL(GlobalAveragePool, 1, "average"),
@@ -119,6 +128,7 @@ const toffee_op_spec toffee_op_BatchNormalization = {
     TYPES(TYPE("T", D_FLOATS), TYPE("T1", D_FLOATS), TYPE("T2", D_FLOATS)),
     .all_outputs_if = "training_mode",
     .check = toffee_rule_batch_norm,
+    .infer = toffee_infer_batch_norm,
 };
 
 const toffee_op_spec toffee_op_InstanceNormalization = {
@@ -129,6 +139,7 @@ const toffee_op_spec toffee_op_InstanceNormalization = {
     OUTPUTS(ONE("output", "T")),
     ATTRS(ATTR(FLOAT, "epsilon", "added to the variance; 1e-05")),
     TYPES(TYPE("T", D_IEEE)),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_LayerNormalization = {
@@ -142,6 +153,7 @@ const toffee_op_spec toffee_op_LayerNormalization = {
           ATTR(INT, "stash_type", "dtype of the statistics, a number of TensorProto; 1, FLOAT")),
     TYPES(TYPE("T", D_FLOATS), TYPE("U", D(FLOAT) | D(BFLOAT16))),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_layer_norm,
 };
 
 const toffee_op_spec toffee_op_MeanVarianceNormalization = {
@@ -150,6 +162,7 @@ const toffee_op_spec toffee_op_MeanVarianceNormalization = {
     OUTPUTS(ONE("Y", "T")),
     ATTRS(ATTR(INTS, "axes", "over which mean and deviation are taken; [0, 2, 3]")),
     TYPES(TYPE("T", D_FLOATS)),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_LRN = {
@@ -160,6 +173,7 @@ const toffee_op_spec toffee_op_LRN = {
           ATTR(FLOAT, "beta", "exponent; 0.75"), ATTR(FLOAT, "bias", "added to the squares; 1"),
           REQUIRED(INT, "size", "how many channels are nearby")),
     TYPES(TYPE("T", D_FLOATS)),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_Dropout = {
@@ -168,6 +182,7 @@ const toffee_op_spec toffee_op_Dropout = {
     OUTPUTS(ONE("output", "T"), MAYBE("mask", "T2")),
     ATTRS(ATTR(INT, "seed", "of the random numbers; none: one that the runtime picks")),
     TYPES(TYPE("T", D_FLOATS), TYPE("T1", D_IEEE), TYPE("T2", D(BOOL))),
+    .infer = toffee_infer_same,
 };
 
 /* Attributes of the recurrent layers, whose shapes have S steps, N samples, I features, H hidden
@@ -194,6 +209,7 @@ const toffee_op_spec toffee_op_GRU = {
           ATTR(INT, "linear_before_reset", "1: the reset gate comes after the product with R; 0")),
     TYPES(TYPE("T", D_IEEE), TYPE("T1", D(INT32))),
     .check = toffee_rule_recurrent,
+    .infer = toffee_infer_recurrent,
 };
 
 const toffee_op_spec toffee_op_LSTM = {
@@ -209,6 +225,7 @@ const toffee_op_spec toffee_op_LSTM = {
           ATTR_LAYOUT),
     TYPES(TYPE("T", D_IEEE), TYPE("T1", D(INT32))),
     .check = toffee_rule_recurrent,
+    .infer = toffee_infer_recurrent,
 };
 
 const toffee_op_spec toffee_op_RNN = {
@@ -221,6 +238,7 @@ const toffee_op_spec toffee_op_RNN = {
     ATTRS(ATTR_ACTIVATIONS("Tanh"), ATTR_CLIP, ATTR_DIRECTION, ATTR_HIDDEN_SIZE, ATTR_LAYOUT),
     TYPES(TYPE("T", D_IEEE), TYPE("T1", D(INT32))),
     .check = toffee_rule_recurrent,
+    .infer = toffee_infer_recurrent,
 };
 
 #define ATTR_IGNORE_INDEX ATTR(INT, "ignore_index", "class whose samples do not count; none")
@@ -234,6 +252,7 @@ const toffee_op_spec toffee_op_NegativeLogLikelihoodLoss = {
     OUTPUTS(ONE("loss", "T")),
     ATTRS(ATTR_IGNORE_INDEX, ATTR_REDUCTION),
     TYPES(TYPE("T", D_IEEE), TYPE("Tind", D_INDEX)),
+    .infer = toffee_infer_loss,
 };
 
 const toffee_op_spec toffee_op_SoftmaxCrossEntropyLoss = {
@@ -244,4 +263,5 @@ const toffee_op_spec toffee_op_SoftmaxCrossEntropyLoss = {
     OUTPUTS(ONE("output", "T"), MAYBE("log_prob", "T")),
     ATTRS(ATTR_IGNORE_INDEX, ATTR_REDUCTION),
     TYPES(TYPE("T", D_FLOATS), TYPE("Tind", D_INDEX)),
+    .infer = toffee_infer_loss,
 };

@@ -16,6 +16,7 @@ const toffee_op_spec toffee_op_DequantizeLinear = {
     ATTRS(ATTR_QUANT_AXIS),
     TYPES(TYPE("T1", D_BYTES | D(INT32) | D_FLOAT8),
           TYPE("T2", D(FLOAT) | D(FLOAT16) | D(BFLOAT16))),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_DynamicQuantizeLinear = {
@@ -24,6 +25,7 @@ const toffee_op_spec toffee_op_DynamicQuantizeLinear = {
     INPUTS(ONE("x", "T1")),
     OUTPUTS(ONE("y", "T2"), ONE("y_scale", "float"), ONE("y_zero_point", "T2")),
     TYPES(TYPE("T1", D(FLOAT)), TYPE("T2", D(UINT8)), TYPE_FLOAT),
+    .infer = toffee_infer_dynamic_quantize,
 };
 
 const toffee_op_spec toffee_op_QuantizeLinear = {
@@ -35,6 +37,7 @@ const toffee_op_spec toffee_op_QuantizeLinear = {
     ATTRS(ATTR_QUANT_AXIS, ATTR_SATURATE),
     TYPES(TYPE("T1", D(FLOAT) | D(FLOAT16) | D(BFLOAT16) | D(INT32)),
           TYPE("T2", D_BYTES | D_FLOAT8)),
+    .infer = toffee_infer_quantize,
 };
 
 const toffee_op_spec toffee_op_MatMulInteger = {
@@ -46,6 +49,7 @@ const toffee_op_spec toffee_op_MatMulInteger = {
     OUTPUTS(ONE("Y", "T3")),
     TYPES(TYPE("T1", D_BYTES), TYPE("T2", D_BYTES), TYPE("T3", D(INT32))),
     .check = toffee_rule_matmul,
+    .infer = toffee_infer_matmul,
 };
 
 const toffee_op_spec toffee_op_QLinearConv = {
@@ -61,6 +65,7 @@ const toffee_op_spec toffee_op_QLinearConv = {
     TYPES(TYPE("T1", D_BYTES), TYPE("T2", D_BYTES), TYPE("T3", D_BYTES), TYPE("T4", D(INT32)),
           TYPE_FLOAT),
     .check = toffee_rule_conv,
+    .infer = toffee_infer_qlinear_conv,
 };
 
 const toffee_op_spec toffee_op_QLinearMatMul = {
@@ -73,4 +78,5 @@ const toffee_op_spec toffee_op_QLinearMatMul = {
            ONE("y_zero_point", "T3")),
     OUTPUTS(ONE("y", "T3")),
     TYPES(TYPE("T1", D_BYTES), TYPE("T2", D_BYTES), TYPE("T3", D_BYTES), TYPE_FLOAT),
+    .infer = toffee_infer_qlinear_matmul,
 };

@@ -17,6 +17,7 @@ const toffee_op_spec toffee_op_Bernoulli = {
     ATTRS(ATTR_DTYPE("the input's"), ATTR_SEED),
     TYPES(TYPE("T1", D_IEEE), TYPE("T2", D_NUMBERS | D(BOOL))),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_random,
 };
 
 const toffee_op_spec toffee_op_Multinomial = {
@@ -26,6 +27,7 @@ const toffee_op_spec toffee_op_Multinomial = {
     ATTRS(ATTR_DTYPE("6, INT32"), ATTR(INT, "sample_size", "draws a row; 1"), ATTR_SEED),
     TYPES(TYPE("T1", D_IEEE), TYPE("T2", D_INDEX)),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_multinomial,
 };
 
 const toffee_op_spec toffee_op_RandomNormal = {
@@ -34,6 +36,7 @@ const toffee_op_spec toffee_op_RandomNormal = {
     ATTRS(ATTR_DTYPE("1, FLOAT"), ATTR_MEAN, ATTR_SCALE, ATTR_SEED, ATTR_SHAPE),
     TYPES(TYPE("T", D_IEEE)),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_random_shape,
 };
 
 const toffee_op_spec toffee_op_RandomNormalLike = {
@@ -43,6 +46,7 @@ const toffee_op_spec toffee_op_RandomNormalLike = {
     ATTRS(ATTR_DTYPE("the input's"), ATTR_MEAN, ATTR_SCALE, ATTR_SEED),
     TYPES(TYPE("T1", D_OLD_ANY), TYPE("T2", D_IEEE)),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_random,
 };
 
 const toffee_op_spec toffee_op_RandomUniform = {
@@ -51,6 +55,7 @@ const toffee_op_spec toffee_op_RandomUniform = {
     ATTRS(ATTR_DTYPE("1, FLOAT"), ATTR_HIGH, ATTR_LOW, ATTR_SEED, ATTR_SHAPE),
     TYPES(TYPE("T", D_IEEE)),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_random_shape,
 };
 
 const toffee_op_spec toffee_op_RandomUniformLike = {
@@ -60,4 +65,5 @@ const toffee_op_spec toffee_op_RandomUniformLike = {
     ATTRS(ATTR_DTYPE("the input's"), ATTR_HIGH, ATTR_LOW, ATTR_SEED),
     TYPES(TYPE("T1", D_OLD_ANY), TYPE("T2", D_IEEE)),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_random,
 };

@@ -11,6 +11,7 @@
         ATTRS(ATTR(INT, "keepdims", "1: the axes stay, with size 1; 1"),                           \
               ATTR(INT, "noop_with_empty_axes", "1: no axes mean none; 0: no axes mean all; 0")),  \
         TYPES(TYPE("T", set), TYPE_INT64),                                                         \
+        .infer = toffee_infer_reduce,                                                              \
     }
 
 REDUCE(ReduceL1, 18, D_WIDE, "sum of |x|");
@@ -34,6 +35,7 @@ REDUCE(ReduceSumSquare, 18, D_WIDE, "sum of squares");
               ATTR(INT, "select_last_index", "1: the last of equals; 0: the first; 0")),           \
         TYPES(TYPE("T", D_NUMBERS), TYPE_INT64),                                                   \
         .check = toffee_rule_axis,                                                                 \
+        .infer = toffee_infer_arg_reduce,                                                          \
     }
 
 ARG_REDUCE(ArgMax, "index of the largest");
@@ -48,6 +50,7 @@ const toffee_op_spec toffee_op_TopK = {
           ATTR(INT, "sorted", "0: in any order; 1: most extreme first; 1")),
     TYPES(TYPE("T", D_OLD_NUMBERS), TYPE("I", D(INT64)), TYPE_INT64),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_top_k,
 };
 
 const toffee_op_spec toffee_op_Unique = {
@@ -61,4 +64,5 @@ const toffee_op_spec toffee_op_Unique = {
           ATTR(INT, "sorted", "0: in order of first appearance; 1: ascending; 1")),
     TYPES(TYPE("T", D_OLD_ANY), TYPE_INT64),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_unique,
 };

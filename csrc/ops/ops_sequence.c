@@ -10,6 +10,7 @@ const toffee_op_spec toffee_op_ConcatFromSequence = {
     ATTRS(REQUIRED(INT, "axis", "which axis; negative counts from the end"),
           ATTR(INT, "new_axis", "1: axis is a new one; 0")),
     TYPES(TYPE("T", D_OLD_ANY)),
+    .infer = toffee_infer_concat_from_sequence,
 };
 
 const toffee_op_spec toffee_op_SplitToSequence = {
@@ -22,6 +23,7 @@ const toffee_op_spec toffee_op_SplitToSequence = {
           ATTR(INT, "keepdims", "0: axis goes; only without split; 1")),
     TYPES(TYPE("T", D_OLD_ANY), TYPE("I", D_INDEX)),
     .check = toffee_rule_axis,
+    .infer = toffee_infer_split_to_sequence,
 };
 
 const toffee_op_spec toffee_op_SequenceAt = {
@@ -29,6 +31,7 @@ const toffee_op_spec toffee_op_SequenceAt = {
     INPUTS(ONE("input_sequence", NULL), ONE("position", "I")),
     OUTPUTS(ONE("tensor", "T")),
     TYPES(TYPE("T", D_OLD_ANY), TYPE("I", D_INDEX)),
+    .infer = toffee_infer_sequence_at,
 };
 
 const toffee_op_spec toffee_op_SequenceConstruct = {
@@ -36,6 +39,7 @@ const toffee_op_spec toffee_op_SequenceConstruct = {
     INPUTS(MANY("inputs", "T", 1)),
     OUTPUTS(ONE("output_sequence", NULL)),
     TYPES(TYPE("T", D_OLD_ANY)),
+    .infer = toffee_infer_sequence_construct,
 };
 
 const toffee_op_spec toffee_op_SequenceEmpty = {
@@ -43,6 +47,7 @@ const toffee_op_spec toffee_op_SequenceEmpty = {
     OUTPUTS(ONE("output", NULL)),
     ATTRS(ATTR(INT, "dtype", "of its members, a number of TensorProto; 1, FLOAT")),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_sequence_empty,
 };
 
 const toffee_op_spec toffee_op_SequenceErase = {
@@ -51,6 +56,7 @@ const toffee_op_spec toffee_op_SequenceErase = {
     INPUTS(ONE("input_sequence", NULL), MAYBE("position", "I")),
     OUTPUTS(ONE("output_sequence", NULL)),
     TYPES(TYPE("I", D_INDEX)),
+    .infer = toffee_infer_sequence_same,
 };
 
 const toffee_op_spec toffee_op_SequenceInsert = {
@@ -59,6 +65,7 @@ const toffee_op_spec toffee_op_SequenceInsert = {
     INPUTS(ONE("input_sequence", NULL), ONE("tensor", "T"), MAYBE("position", "I")),
     OUTPUTS(ONE("output_sequence", NULL)),
     TYPES(TYPE("T", D_OLD_ANY), TYPE("I", D_INDEX)),
+    .infer = toffee_infer_sequence_insert,
 };
 
 const toffee_op_spec toffee_op_SequenceLength = {
@@ -66,6 +73,7 @@ const toffee_op_spec toffee_op_SequenceLength = {
     INPUTS(ONE("input_sequence", NULL)),
     OUTPUTS(ONE("length", "I")),
     TYPES(TYPE("I", D(INT64))),
+    .infer = toffee_infer_scalar,
 };
 
 const toffee_op_spec toffee_op_SequenceMap = {
@@ -76,18 +84,22 @@ const toffee_op_spec toffee_op_SequenceMap = {
     INPUTS(ONE("input_sequence", NULL), MIXED("additional_inputs", NULL, 0)),
     OUTPUTS(MIXED("out_sequence", NULL, 1)),
     ATTRS(REQUIRED(GRAPH, "body", "(a member of each) -> (a member of each output)")),
+    .infer = toffee_infer_sequence_map,
 };
 
 const toffee_op_spec toffee_op_Optional = {
     OP(Optional, 15, "input? (anything) -> output: an optional that holds it, or nothing"),
     INPUTS(MAYBE("input", NULL)),
     OUTPUTS(ONE("output", NULL)),
+    ATTRS(ATTR(TYPE_PROTO, "type", "of what it could hold, if there is no input")),
+    .infer = toffee_infer_optional,
 };
 
 const toffee_op_spec toffee_op_OptionalGetElement = {
     OP(OptionalGetElement, 18, "input (an optional) -> output: what it holds"),
     INPUTS(ONE("input", NULL)),
     OUTPUTS(ONE("output", NULL)),
+    .infer = toffee_infer_optional_get_element,
 };
 
 const toffee_op_spec toffee_op_OptionalHasElement = {
@@ -95,4 +107,5 @@ const toffee_op_spec toffee_op_OptionalHasElement = {
     INPUTS(MAYBE("input", NULL)),
     OUTPUTS(ONE("output", "B")),
     TYPES(TYPE("B", D(BOOL))),
+    .infer = toffee_infer_scalar,
 };

@@ -10,6 +10,7 @@ const toffee_op_spec toffee_op_DFT = {
     ATTRS(ATTR(INT, "inverse", "1: the inverse transform; 0"),
           ATTR(INT, "onesided", "1: only the half that a real signal needs; 0")),
     TYPES(TYPE("T1", D_FLOATS), TYPE("T2", D_INDEX), TYPE_INT64),
+    .infer = toffee_infer_dft,
 };
 
 const toffee_op_spec toffee_op_STFT = {
@@ -21,6 +22,7 @@ const toffee_op_spec toffee_op_STFT = {
     OUTPUTS(ONE("output", "T1")),
     ATTRS(ATTR(INT, "onesided", "1: only the half of the bins that a real signal needs; 1")),
     TYPES(TYPE("T1", D_FLOATS), TYPE("T2", D_INDEX)),
+    .infer = toffee_infer_stft,
 };
 
 const toffee_op_spec toffee_op_MelWeightMatrix = {
@@ -33,6 +35,7 @@ const toffee_op_spec toffee_op_MelWeightMatrix = {
     ATTRS(ATTR(INT, "output_datatype", "dtype of the output, a number of TensorProto; 1, FLOAT")),
     TYPES(TYPE("T1", D_INDEX), TYPE("T2", D_FLOATS), TYPE("T3", D_NUMBERS)),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_mel,
 };
 
 #define WINDOW(op, text)                                                                           \
@@ -45,6 +48,7 @@ const toffee_op_spec toffee_op_MelWeightMatrix = {
               ATTR(INT, "periodic", "0: symmetric, the last element is like the first; 1")),       \
         TYPES(TYPE("T1", D_INDEX), TYPE("T2", D_NUMBERS)),                                         \
         .check = toffee_rule_dtype,                                                                \
+        .infer = toffee_infer_window,                                                              \
     }
 
 WINDOW(BlackmanWindow, "the Blackman");

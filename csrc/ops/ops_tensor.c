@@ -9,6 +9,7 @@ const toffee_op_spec toffee_op_Cast = {
           REQUIRED(INT, "to", "dtype, a number of TensorProto")),
     TYPES(TYPE("T1", D_CAST), TYPE("T2", D_CAST)),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_cast,
 };
 
 const toffee_op_spec toffee_op_CastLike = {
@@ -17,12 +18,14 @@ const toffee_op_spec toffee_op_CastLike = {
     OUTPUTS(ONE("output", "T2")),
     ATTRS(ATTR(INT, "saturate", "to float8 only: 1: too large becomes the largest; 1")),
     TYPES(TYPE("T1", D_CAST), TYPE("T2", D_CAST)),
+    .infer = toffee_infer_cast_like,
 };
 
 const toffee_op_spec toffee_op_Constant = {
     OP(Constant, 19, "-> output: the one value that is given, of its shape, (n) or ()"),
     OUTPUTS(ONE("output", "T")),
-    ATTRS(ATTR(TENSOR, "value", "any tensor"), ATTR(FLOAT, "value_float", "a FLOAT of shape ()"),
+    ATTRS(ATTR(SPARSE_TENSOR, "sparse_value", "a tensor that is mostly zero"),
+          ATTR(TENSOR, "value", "any tensor"), ATTR(FLOAT, "value_float", "a FLOAT of shape ()"),
           ATTR(FLOATS, "value_floats", "a FLOAT of shape (n)"),
           ATTR(INT, "value_int", "an INT64 of shape ()"),
           ATTR(INTS, "value_ints", "an INT64 of shape (n)"),
@@ -30,6 +33,7 @@ const toffee_op_spec toffee_op_Constant = {
           ATTR(STRINGS, "value_strings", "a STRING of shape (n)")),
     TYPES(TYPE("T", D_ALL)),
     .check = toffee_rule_constant,
+    .infer = toffee_infer_constant,
 };
 
 const toffee_op_spec toffee_op_ConstantOfShape = {
@@ -40,6 +44,7 @@ const toffee_op_spec toffee_op_ConstantOfShape = {
     ATTRS(ATTR(TENSOR, "value", "one element, which sets the dtype too; 0 as a FLOAT")),
     TYPES(TYPE("T1", D(INT64)), TYPE("T2", D_NUMBERS | D(BOOL) | D_FLOAT8)),
     .check = toffee_rule_constant_of_shape,
+    .infer = toffee_infer_constant_of_shape,
 };
 
 const toffee_op_spec toffee_op_EyeLike = {
@@ -50,6 +55,7 @@ const toffee_op_spec toffee_op_EyeLike = {
           ATTR(INT, "k", "which diagonal, upwards; 0")),
     TYPES(TYPE("T1", D_OLD_NUMBERS | D(BOOL)), TYPE("T2", D_OLD_NUMBERS | D(BOOL))),
     .check = toffee_rule_dtype,
+    .infer = toffee_infer_random,
 };
 
 const toffee_op_spec toffee_op_Range = {
@@ -57,6 +63,7 @@ const toffee_op_spec toffee_op_Range = {
     INPUTS(ONE("start", "T"), ONE("limit", "T"), ONE("delta", "T")),
     OUTPUTS(ONE("output", "T")),
     TYPES(TYPE("T", D(FLOAT) | D(DOUBLE) | D(INT16) | D_INDEX)),
+    .infer = toffee_infer_range,
 };
 
 const toffee_op_spec toffee_op_OneHot = {
@@ -67,6 +74,7 @@ const toffee_op_spec toffee_op_OneHot = {
     OUTPUTS(ONE("output", "T3")),
     ATTRS(ATTR(INT, "axis", "where the new axis goes; negative counts from the end; -1")),
     TYPES(TYPE("T1", D_OLD_NUMBERS), TYPE("T2", D_OLD_NUMBERS), TYPE("T3", D_OLD_ANY)),
+    .infer = toffee_infer_one_hot,
 };
 
 const toffee_op_spec toffee_op_Shape = {
@@ -76,6 +84,7 @@ const toffee_op_spec toffee_op_Shape = {
     ATTRS(ATTR(INT, "end", "first axis left out; negative counts from the end; n"),
           ATTR(INT, "start", "first axis; negative counts from the end; 0")),
     TYPES(TYPE("T", D_ALL), TYPE("T1", D(INT64))),
+    .infer = toffee_infer_shape,
 };
 
 const toffee_op_spec toffee_op_Size = {
@@ -83,6 +92,7 @@ const toffee_op_spec toffee_op_Size = {
     INPUTS(ONE("data", "T")),
     OUTPUTS(ONE("size", "T1")),
     TYPES(TYPE("T", D_ALL), TYPE("T1", D(INT64))),
+    .infer = toffee_infer_size,
 };
 
 const toffee_op_spec toffee_op_Reshape = {
@@ -92,6 +102,7 @@ const toffee_op_spec toffee_op_Reshape = {
     ATTRS(ATTR(INT, "allowzero", "1: 0 in shape means a size of 0; 0")),
     TYPES(TYPE("T", D_ALL), TYPE_INT64),
     .check = toffee_rule_reshape,
+    .infer = toffee_infer_reshape,
 };
 
 const toffee_op_spec toffee_op_Flatten = {
@@ -101,6 +112,7 @@ const toffee_op_spec toffee_op_Flatten = {
     ATTRS(ATTR(INT, "axis", "how many axes the first one takes; negative from the end; 1")),
     TYPES(TYPE("T", D_ANY)),
     .check = toffee_rule_flatten,
+    .infer = toffee_infer_flatten,
 };
 
 const toffee_op_spec toffee_op_Expand = {
@@ -109,6 +121,7 @@ const toffee_op_spec toffee_op_Expand = {
     OUTPUTS(ONE("output", "T")),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
     .check = toffee_rule_expand,
+    .infer = toffee_infer_expand,
 };
 
 const toffee_op_spec toffee_op_Squeeze = {
@@ -117,6 +130,7 @@ const toffee_op_spec toffee_op_Squeeze = {
     OUTPUTS(ONE("squeezed", "T")),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
     .check = toffee_rule_squeeze,
+    .infer = toffee_infer_squeeze,
 };
 
 const toffee_op_spec toffee_op_Unsqueeze = {
@@ -125,6 +139,7 @@ const toffee_op_spec toffee_op_Unsqueeze = {
     OUTPUTS(ONE("expanded", "T")),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
     .check = toffee_rule_squeeze,
+    .infer = toffee_infer_unsqueeze,
 };
 
 const toffee_op_spec toffee_op_Transpose = {
@@ -134,6 +149,7 @@ const toffee_op_spec toffee_op_Transpose = {
     ATTRS(ATTR(INTS, "perm", "each axis of data once; the axes backwards")),
     TYPES(TYPE("T", D_ANY)),
     .check = toffee_rule_transpose,
+    .infer = toffee_infer_transpose,
 };
 
 const toffee_op_spec toffee_op_DepthToSpace = {
@@ -145,6 +161,7 @@ const toffee_op_spec toffee_op_DepthToSpace = {
           CHOICE("mode", "DCR|CRD", "whether the block's place is C's slow or fast part; DCR")),
     TYPES(TYPE("T", D_ANY)),
     .check = toffee_rule_space_depth,
+    .infer = toffee_infer_depth_to_space,
 };
 
 const toffee_op_spec toffee_op_SpaceToDepth = {
@@ -155,6 +172,7 @@ const toffee_op_spec toffee_op_SpaceToDepth = {
     ATTRS(REQUIRED(INT, "blocksize", "pixels that a block has on a side")),
     TYPES(TYPE("T", D_ANY)),
     .check = toffee_rule_space_depth,
+    .infer = toffee_infer_space_to_depth,
 };
 
 const toffee_op_spec toffee_op_Concat = {
@@ -165,6 +183,7 @@ const toffee_op_spec toffee_op_Concat = {
     ATTRS(REQUIRED(INT, "axis", "which axis; negative counts from the end")),
     TYPES(TYPE("T", D_ANY)),
     .check = toffee_rule_concat,
+    .infer = toffee_infer_concat,
 };
 
 const toffee_op_spec toffee_op_Split = {
@@ -176,6 +195,7 @@ const toffee_op_spec toffee_op_Split = {
           ATTR(INT, "num_outputs", "m, for equal parts (the last may be smaller); by split")),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
     .check = toffee_rule_split,
+    .infer = toffee_infer_split,
 };
 
 const toffee_op_spec toffee_op_Tile = {
@@ -183,6 +203,7 @@ const toffee_op_spec toffee_op_Tile = {
     INPUTS(ONE("input", "T"), ONE("repeats", "T1")),
     OUTPUTS(ONE("output", "T")),
     TYPES(TYPE("T", D_ANY), TYPE("T1", D(INT64))),
+    .infer = toffee_infer_tile,
 };
 
 const toffee_op_spec toffee_op_Pad = {
@@ -194,6 +215,7 @@ const toffee_op_spec toffee_op_Pad = {
     OUTPUTS(ONE("output", "T")),
     ATTRS(CHOICE("mode", "constant|reflect|edge|wrap", "what the padding holds; constant")),
     TYPES(TYPE("T", D_ANY), TYPE("Tind", D_INDEX), TYPE_INT64),
+    .infer = toffee_infer_pad,
 };
 
 const toffee_op_spec toffee_op_Trilu = {
@@ -202,4 +224,5 @@ const toffee_op_spec toffee_op_Trilu = {
     OUTPUTS(ONE("output", "T")),
     ATTRS(ATTR(INT, "upper", "0: the lower triangle stays; 1: the upper; 1")),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
+    .infer = toffee_infer_same,
 };

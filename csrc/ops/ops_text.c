@@ -7,6 +7,7 @@ const toffee_op_spec toffee_op_RegexFullMatch = {
     OUTPUTS(ONE("Y", "T2")),
     ATTRS(ATTR(STRING, "pattern", "a regular expression in RE2's syntax; none")),
     TYPES(TYPE("T1", D(STRING)), TYPE("T2", D(BOOL))),
+    .infer = toffee_infer_same,
 };
 
 const toffee_op_spec toffee_op_StringConcat = {
@@ -15,6 +16,7 @@ const toffee_op_spec toffee_op_StringConcat = {
     OUTPUTS(ONE("Z", "T")),
     TYPES(TYPE("T", D(STRING))),
     .check = toffee_rule_broadcast,
+    .infer = toffee_infer_broadcasted,
 };
 
 const toffee_op_spec toffee_op_StringNormalizer = {
@@ -27,6 +29,7 @@ const toffee_op_spec toffee_op_StringNormalizer = {
           ATTR(STRING, "locale", "whose rules for case hold; en_US or the platform's"),
           ATTR(STRINGS, "stopwords", "words to remove; none")),
     TYPES(TYPE("string", D(STRING))),
+    .infer = toffee_infer_string_normalizer,
 };
 
 const toffee_op_spec toffee_op_StringSplit = {
@@ -39,6 +42,7 @@ const toffee_op_spec toffee_op_StringSplit = {
     ATTRS(ATTR(STRING, "delimiter", "what parts are split at; white space"),
           ATTR(INT, "maxsplit", "most splits, from the left; no limit")),
     TYPES(TYPE("T1", D(STRING)), TYPE("T2", D(STRING)), TYPE("T3", D(INT64))),
+    .infer = toffee_infer_string_split,
 };
 
 const toffee_op_spec toffee_op_TfIdfVectorizer = {
@@ -56,4 +60,5 @@ const toffee_op_spec toffee_op_TfIdfVectorizer = {
           ATTR(STRINGS, "pool_strings", "the n-grams, for strings; none"),
           ATTR(FLOATS, "weights", "of each n-gram; 1")),
     TYPES(TYPE("T", D(STRING) | D_INDEX), TYPE("T1", D(FLOAT))),
+    .infer = toffee_infer_tf_idf,
 };

@@ -3,6 +3,7 @@
 #ifndef TOFFEE_OPS_OPS_TYPES_H
 #define TOFFEE_OPS_OPS_TYPES_H
 
+#include "ops/infer_rules.h"
 #include "ops/ops_list.h"
 #include "ops/rules.h"
 

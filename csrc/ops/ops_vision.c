@@ -11,6 +11,7 @@ const toffee_op_spec toffee_op_AffineGrid = {
     ATTRS(
         ATTR(INT, "align_corners", "1: -1 and 1 are centres of corner pixels; 0: their edges; 0")),
     TYPES(TYPE("T1", D_FLOATS), TYPE("T2", D(INT64))),
+    .infer = toffee_infer_affine_grid,
 };
 
 const toffee_op_spec toffee_op_GridSample = {
@@ -22,6 +23,7 @@ const toffee_op_spec toffee_op_GridSample = {
           CHOICE("mode", "linear|nearest|cubic", "how pixels are interpolated; linear"),
           CHOICE("padding_mode", "zeros|border|reflection", "what lies outside the image; zeros")),
     TYPES(TYPE("T1", D_OLD_ANY), TYPE("T2", D_IEEE)),
+    .infer = toffee_infer_grid_sample,
 };
 
 const toffee_op_spec toffee_op_Resize = {
@@ -46,6 +48,7 @@ const toffee_op_spec toffee_op_Resize = {
                  "which pixel is nearest; round_prefer_floor")),
     TYPES(TYPE("T1", D_ANY), TYPE("T2", D_IEEE), TYPE_FLOAT, TYPE_INT64),
     .check = toffee_rule_resize,
+    .infer = toffee_infer_resize,
 };
 
 const toffee_op_spec toffee_op_CenterCropPad = {
@@ -57,6 +60,7 @@ const toffee_op_spec toffee_op_CenterCropPad = {
     OUTPUTS(ONE("output_data", "T")),
     ATTRS(ATTR(INTS, "axes", "those that shape speaks of; all")),
     TYPES(TYPE("T", D_ANY), TYPE("Tind", D_INDEX)),
+    .infer = toffee_infer_center_crop_pad,
 };
 
 const toffee_op_spec toffee_op_Col2Im = {
@@ -67,6 +71,7 @@ const toffee_op_spec toffee_op_Col2Im = {
     OUTPUTS(ONE("output", "T")),
     ATTRS(ATTR_DILATIONS, ATTR_PADS, ATTR_STRIDES),
     TYPES(TYPE("T", D_ANY), TYPE_INT64),
+    .infer = toffee_infer_col2im,
 };
 
 const toffee_op_spec toffee_op_MaxRoiPool = {
@@ -77,6 +82,7 @@ const toffee_op_spec toffee_op_MaxRoiPool = {
     ATTRS(REQUIRED(INTS, "pooled_shape", "rows and columns of bins"),
           ATTR(FLOAT, "spatial_scale", "from the boxes' units to pixels of X; 1")),
     TYPES(TYPE("T", D_IEEE)),
+    .infer = toffee_infer_max_roi_pool,
 };
 
 const toffee_op_spec toffee_op_RoiAlign = {
@@ -93,6 +99,7 @@ const toffee_op_spec toffee_op_RoiAlign = {
           ATTR(INT, "sampling_ratio", "samples a bin and axis; 0: by the box's size; 0"),
           ATTR(FLOAT, "spatial_scale", "from the boxes' units to pixels of X; 1")),
     TYPES(TYPE("T1", D_IEEE), TYPE("T2", D(INT64))),
+    .infer = toffee_infer_roi_align,
 };
 
 const toffee_op_spec toffee_op_NonMaxSuppression = {
@@ -105,6 +112,7 @@ const toffee_op_spec toffee_op_NonMaxSuppression = {
     OUTPUTS(ONE("selected_indices", "int64")),
     ATTRS(ATTR(INT, "center_point_box", "0: y1, x1, y2, x2; 1: x and y of the centre, w, h; 0")),
     TYPES(TYPE_FLOAT, TYPE_INT64),
+    .infer = toffee_infer_nms,
 };
 
 const toffee_op_spec toffee_op_ImageDecoder = {
@@ -113,4 +121,5 @@ const toffee_op_spec toffee_op_ImageDecoder = {
     OUTPUTS(ONE("image", "T2")),
     ATTRS(CHOICE("pixel_format", "RGB|BGR|Grayscale", "order of channels; RGB")),
     TYPES(TYPE("T1", D(UINT8)), TYPE("T2", D(UINT8))),
+    .infer = toffee_infer_image_decoder,
 };

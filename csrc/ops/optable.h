@@ -34,6 +34,7 @@ typedef struct {
 } toffee_typevar_spec;
 
 typedef struct toffee_op_spec toffee_op_spec;
+typedef struct toffee_infer toffee_infer; /* in infer.h: what is known of the values of a graph */
 
 struct toffee_op_spec {
     const char *name;
@@ -50,9 +51,15 @@ struct toffee_op_spec {
     size_t n_typevars;
     /* An INT attribute that, when not 0, makes the optional outputs required; NULL: none. */
     const char *all_outputs_if;
-    /* Further rules that arity and types cannot say; NULL: none. It is called after those held, and
-     * its message needs no name of the node. Errors: CHECK. */
-    toffee_code (*check)(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st);
+    /* Further rules that arity and types cannot say; NULL: none. It is called after those held,
+     * with what is known of the inputs in CTX, and its message needs no name of the node. Errors:
+     * CHECK.
+     */
+    toffee_code (*check)(const toffee_infer *ctx, const toffee_op_spec *spec,
+                         const toffee_node *node, toffee_status *st);
+    /* Fills the facts about the outputs of NODE, the node at hand in CTX; on the same terms. Their
+     * dtypes are there already where the type variables say them. NULL: nothing more is known. */
+    toffee_code (*infer)(toffee_infer *ctx, const toffee_node *node, toffee_status *st);
 };
 
 /* The row of DOMAIN's OP_TYPE, or NULL. "ai.onnx" is another spelling of the default domain "". */

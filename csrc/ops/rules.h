@@ -1,17 +1,18 @@
 /* csrc/ops/rules.h -- rules of single operators that arity and types cannot say: the `check` of
  * rows. Private to ops/.
  *
- * Each is called when arity, attributes and dtypes of NODE already agree with SPEC, and looks at
- * what is known without running anything: attributes, declared shapes, initializers at hand. What
- * is not known is not a fault. Errors: CHECK, with a message that does not name the node. */
+ * Each is called when arity, attributes and dtypes of NODE, the node at hand in CTX, already agree
+ * with SPEC, and looks at what is known without running anything: attributes, and facts about the
+ * inputs. What is not known is not a fault. Errors: CHECK, with a message that does not name the
+ * node. */
 #ifndef TOFFEE_OPS_RULES_H
 #define TOFFEE_OPS_RULES_H
 
 #include "ops/known.h"
 #include "ops/optable.h"
 
-typedef toffee_code toffee_rule(const toffee_op_spec *spec, const toffee_node *node,
-                                toffee_status *st);
+typedef toffee_code toffee_rule(const toffee_infer *ctx, const toffee_op_spec *spec,
+                                const toffee_node *node, toffee_status *st);
 
 /* rules_nn.c: windows, products, layers */
 toffee_rule toffee_rule_conv;

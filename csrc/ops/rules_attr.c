@@ -6,11 +6,12 @@
 
 /* Holds DTYPE, which WHAT gives to the only output, against the row's set and the declared type. */
 static toffee_code
-output_has_dtype(const toffee_op_spec *spec, const toffee_node *node, const char *what,
+output_has_dtype(const toffee_infer *ctx, const toffee_op_spec *spec, const char *what,
                  int64_t dtype, toffee_status *st)
 {
     const char *variable = spec->outputs[0].type; /* NULL: a sequence, of any dtype */
-    toffee_dtype declared = toffee_known_dtype(node->outputs.data[0]);
+    toffee_dtype declared =
+        ctx->declared[0] != NULL ? ctx->declared[0]->dtype : TOFFEE_DTYPE_UNDEFINED;
     bool allowed = toffee_dtype_known(dtype);
 
     for (size_t i = 0; i < spec->n_typevars && allowed && variable != NULL; i++) {
@@ -31,7 +32,8 @@ output_has_dtype(const toffee_op_spec *spec, const toffee_node *node, const char
 }
 
 toffee_code
-toffee_rule_dtype(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_dtype(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                  toffee_status *st)
 {
     static const struct {
         const char *name;
@@ -42,18 +44,20 @@ toffee_rule_dtype(const toffee_op_spec *spec, const toffee_node *node, toffee_st
         {"to", "attribute 'to'"},
     };
 
+    (void)ctx;
     for (size_t i = 0; i < TOFFEE_COUNTOF(attrs); i++) {
         const toffee_attr *attr = toffee_node_attr(node, attrs[i].name);
 
         if (attr != NULL) {
-            TOFFEE_RETURN_IF_ERROR(output_has_dtype(spec, node, attrs[i].what, attr->i, st));
+            TOFFEE_RETURN_IF_ERROR(output_has_dtype(ctx, spec, attrs[i].what, attr->i, st));
         }
     }
     return TOFFEE_OK;
 }
 
 toffee_code
-toffee_rule_constant(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_constant(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                     toffee_status *st)
 {
     static const toffee_dtype dtypes[] = {
         [TOFFEE_ATTR_FLOAT] = TOFFEE_DTYPE_FLOAT,   [TOFFEE_ATTR_FLOATS] = TOFFEE_DTYPE_FLOAT,
@@ -61,30 +65,37 @@ toffee_rule_constant(const toffee_op_spec *spec, const toffee_node *node, toffee
         [TOFFEE_ATTR_STRING] = TOFFEE_DTYPE_STRING, [TOFFEE_ATTR_STRINGS] = TOFFEE_DTYPE_STRING,
     };
     const toffee_attr *attr = node->attrs.data;
+    toffee_dtype dtype = TOFFEE_DTYPE_UNDEFINED;
 
+    (void)ctx;
     if (node->attrs.n != 1) { /* all its attributes are values */
         return toffee_fail(st, TOFFEE_ERR_CHECK,
                            "has %zu attributes with a value (value, value_float, …) and must have "
                            "exactly one",
                            node->attrs.n);
     }
-    return output_has_dtype(spec, node, "the value",
-                            attr->type == TOFFEE_ATTR_TENSOR ? attr->t->dtype : dtypes[attr->type],
-                            st);
+    if (attr->type == TOFFEE_ATTR_SPARSE_TENSOR) {
+        dtype = attr->sparse[0]->values->dtype;
+    }
+    else {
+        dtype = attr->type == TOFFEE_ATTR_TENSOR ? attr->t->dtype : dtypes[attr->type];
+    }
+    return output_has_dtype(ctx, spec, "the value", dtype, st);
 }
 
 toffee_code
-toffee_rule_constant_of_shape(const toffee_op_spec *spec, const toffee_node *node,
-                              toffee_status *st)
+toffee_rule_constant_of_shape(const toffee_infer *ctx, const toffee_op_spec *spec,
+                              const toffee_node *node, toffee_status *st)
 {
     const toffee_attr *value = toffee_node_attr(node, "value");
 
+    (void)ctx;
     if (value != NULL && value->t->n_elements != 1) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,
                            "attribute 'value' has %" PRIu64 " elements and must have one",
                            value->t->n_elements);
     }
-    return output_has_dtype(spec, node, "the value",
+    return output_has_dtype(ctx, spec, "the value",
                             value != NULL ? value->t->dtype : TOFFEE_DTYPE_FLOAT, st);
 }
 
@@ -115,16 +126,20 @@ graph_has_arity(const toffee_node *node, const char *name, size_t n_inputs, size
 }
 
 toffee_code
-toffee_rule_if(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_if(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+               toffee_status *st)
 {
+    (void)ctx;
     (void)spec;
     TOFFEE_RETURN_IF_ERROR(graph_has_arity(node, "else_branch", 0, node->outputs.n, st));
     return graph_has_arity(node, "then_branch", 0, node->outputs.n, st);
 }
 
 toffee_code
-toffee_rule_loop(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_loop(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                 toffee_status *st)
 {
+    (void)ctx;
     (void)spec;
     if (node->outputs.n + 2 < node->inputs.n) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,
@@ -138,11 +153,13 @@ toffee_rule_loop(const toffee_op_spec *spec, const toffee_node *node, toffee_sta
 }
 
 toffee_code
-toffee_rule_scan(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_scan(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                 toffee_status *st)
 {
     static const char *const per_input[] = {"scan_input_axes", "scan_input_directions"};
     int64_t n_scanned = toffee_node_int(node, "num_scan_inputs", 0);
 
+    (void)ctx;
     (void)spec;
     if (n_scanned < 1 || n_scanned > (int64_t)node->inputs.n) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,

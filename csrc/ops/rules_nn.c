@@ -62,31 +62,31 @@ window_is_sound(const toffee_node *node, int32_t n_axes, toffee_status *st)
 }
 
 /* The input whose port is called NAME; *INDEX is its place. */
-static const toffee_value *
-port_input(const toffee_op_spec *spec, const toffee_node *node, const char *name, size_t *index)
+static const toffee_fact *
+port_input(const toffee_infer *ctx, const toffee_op_spec *spec, const char *name, size_t *index)
 {
     for (size_t i = 0; i < spec->n_inputs; i++) {
         if (strcmp(spec->inputs[i].name, name) == 0) {
             *index = i;
-            return toffee_node_input(node, i);
+            return toffee_infer_in(ctx, i);
         }
     }
-    return NULL;
+    return toffee_infer_in(ctx, SIZE_MAX); /* which says nothing */
 }
 
 /* Channels: of X and of the bias against those of W, by groups. */
 static toffee_code
-conv_channels(const toffee_op_spec *spec, const toffee_node *node, const toffee_value *weight,
-              toffee_status *st)
+conv_channels(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+              const toffee_fact *weight, toffee_status *st)
 {
     bool transposed = toffee_str_is(node->op_type, "ConvTranspose");
     int64_t group = toffee_node_int(node, "group", 1);
-    int64_t channels = toffee_known_dim(toffee_node_input(node, 0), 1);
+    int64_t channels = toffee_known_dim(toffee_infer_in(ctx, 0), 1);
     int64_t whole = toffee_known_dim(weight, 0); /* M; of a transposed one C */
     int64_t part = toffee_known_dim(weight, 1);  /* C / group; M / group */
     int64_t wanted = -1;
     size_t bias_at = 0;
-    int64_t bias = toffee_known_dim(port_input(spec, node, "B", &bias_at), 0);
+    int64_t bias = toffee_known_dim(port_input(ctx, spec, "B", &bias_at), 0);
 
     if (group < 1) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,
@@ -118,17 +118,18 @@ conv_channels(const toffee_op_spec *spec, const toffee_node *node, const toffee_
 }
 
 toffee_code
-toffee_rule_conv(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_conv(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                 toffee_status *st)
 {
     size_t at = 0;
-    const toffee_value *weight = port_input(spec, node, "W", &at);
+    const toffee_fact *weight = port_input(ctx, spec, "W", &at);
     const toffee_attr *kernel = toffee_node_attr(node, "kernel_shape");
-    int32_t x_rank = toffee_known_rank(toffee_node_input(node, 0));
+    int32_t x_rank = toffee_known_rank(toffee_infer_in(ctx, 0));
     int32_t w_rank = -1;
     int32_t rank = -1;
 
     if (at == 0) {
-        weight = port_input(spec, node, "w", &at);
+        weight = port_input(ctx, spec, "w", &at);
     }
     w_rank = toffee_known_rank(weight);
     rank = w_rank >= 0 ? w_rank : x_rank;
@@ -154,13 +155,14 @@ toffee_rule_conv(const toffee_op_spec *spec, const toffee_node *node, toffee_sta
                                kernel->ints[i], (int)i, at, spec->inputs[at].name, dim);
         }
     }
-    return conv_channels(spec, node, weight, st);
+    return conv_channels(ctx, spec, node, weight, st);
 }
 
 toffee_code
-toffee_rule_pool(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_pool(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                 toffee_status *st)
 {
-    int32_t rank = toffee_known_rank(toffee_node_input(node, 0));
+    int32_t rank = toffee_known_rank(toffee_infer_in(ctx, 0));
 
     (void)spec;
     if (rank >= 0 && rank < 3) {
@@ -185,11 +187,12 @@ inner_sizes_agree(int64_t columns, int64_t rows, toffee_status *st)
 }
 
 toffee_code
-toffee_rule_gemm(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_gemm(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                 toffee_status *st)
 {
-    const toffee_value *a = toffee_node_input(node, 0);
-    const toffee_value *b = toffee_node_input(node, 1);
-    const toffee_value *c = toffee_node_input(node, 2);
+    const toffee_fact *a = toffee_infer_in(ctx, 0);
+    const toffee_fact *b = toffee_infer_in(ctx, 1);
+    const toffee_fact *c = toffee_infer_in(ctx, 2);
     bool trans_a = toffee_node_int(node, "transA", 0) != 0;
     bool trans_b = toffee_node_int(node, "transB", 0) != 0;
     const int64_t sizes[2] = {toffee_known_dim(a, trans_a ? 1 : 0),
@@ -197,7 +200,7 @@ toffee_rule_gemm(const toffee_op_spec *spec, const toffee_node *node, toffee_sta
     int32_t c_rank = toffee_known_rank(c);
 
     for (size_t i = 0; i < 2; i++) {
-        int32_t rank = toffee_known_rank(toffee_node_input(node, i));
+        int32_t rank = toffee_known_rank(toffee_infer_in(ctx, i));
 
         if (rank >= 0 && rank != 2) {
             return toffee_fail(st, TOFFEE_ERR_CHECK,
@@ -223,10 +226,11 @@ toffee_rule_gemm(const toffee_op_spec *spec, const toffee_node *node, toffee_sta
 }
 
 toffee_code
-toffee_rule_matmul(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_matmul(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                   toffee_status *st)
 {
-    const toffee_value *a = toffee_node_input(node, 0);
-    const toffee_value *b = toffee_node_input(node, 1);
+    const toffee_fact *a = toffee_infer_in(ctx, 0);
+    const toffee_fact *b = toffee_infer_in(ctx, 1);
     int32_t a_rank = toffee_known_rank(a);
     int32_t b_rank = toffee_known_rank(b);
 
@@ -234,15 +238,17 @@ toffee_rule_matmul(const toffee_op_spec *spec, const toffee_node *node, toffee_s
         return toffee_fail(st, TOFFEE_ERR_CHECK, "an input is a scalar; for that there is Mul");
     }
     (void)spec;
+    (void)node;
     return inner_sizes_agree(toffee_known_dim(a, a_rank - 1),
                              toffee_known_dim(b, b_rank == 1 ? 0 : b_rank - 2), st);
 }
 
 toffee_code
-toffee_rule_batch_norm(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_batch_norm(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                       toffee_status *st)
 {
     bool training = toffee_node_int(node, "training_mode", 0) != 0;
-    int64_t channels = toffee_known_dim(toffee_node_input(node, 0), 1);
+    int64_t channels = toffee_known_dim(toffee_infer_in(ctx, 0), 1);
 
     if (training != (node->outputs.n == 3) || (!training && node->outputs.n != 1)) {
         return toffee_fail(st, TOFFEE_ERR_CHECK, "has %zu outputs; training_mode = %d goes with %s",
@@ -250,7 +256,7 @@ toffee_rule_batch_norm(const toffee_op_spec *spec, const toffee_node *node, toff
                            training ? "3 (Y, running_mean, running_var)" : "1 (Y)");
     }
     for (size_t i = 1; i < spec->n_inputs; i++) {
-        const toffee_value *input = toffee_node_input(node, i);
+        const toffee_fact *input = toffee_infer_in(ctx, i);
         int32_t rank = toffee_known_rank(input);
         int64_t size = toffee_known_dim(input, 0);
 
@@ -268,32 +274,35 @@ toffee_rule_batch_norm(const toffee_op_spec *spec, const toffee_node *node, toff
 }
 
 toffee_code
-toffee_rule_recurrent(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_recurrent(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                      toffee_status *st)
 {
     const toffee_attr *direction = toffee_node_attr(node, "direction");
-    const toffee_value *w = toffee_node_input(node, 1);
-    const toffee_value *r = toffee_node_input(node, 2);
+    const toffee_fact *w = toffee_infer_in(ctx, 1);
+    const toffee_fact *r = toffee_infer_in(ctx, 2);
     bool both = direction != NULL && direction->s.n == strlen("bidirectional");
     int64_t gates = toffee_str_is(node->op_type, "LSTM")  ? 4
                     : toffee_str_is(node->op_type, "GRU") ? 3
                                                           : 1;
     int64_t hidden = toffee_node_int(node, "hidden_size", toffee_known_dim(r, 2));
     const struct {
-        const toffee_value *value;
+        const toffee_fact *value;
         const char *what;
         int32_t axis;
         int64_t wanted;
     } sizes[] = {
         {w, "axis 0 of W (directions)", 0, both ? 2 : 1},
         {r, "axis 0 of R (directions)", 0, both ? 2 : 1},
-        {w, "axis 1 of W (gates x hidden units)", 1, hidden > 0 ? gates * hidden : -1},
-        {r, "axis 1 of R (gates x hidden units)", 1, hidden > 0 ? gates * hidden : -1},
+        {w, "axis 1 of W (gates x hidden units)", 1,
+         hidden > 0 && hidden <= INT32_MAX ? gates * hidden : -1},
+        {r, "axis 1 of R (gates x hidden units)", 1,
+         hidden > 0 && hidden <= INT32_MAX ? gates * hidden : -1},
         {r, "axis 2 of R (hidden units)", 2, hidden},
-        {w, "axis 2 of W (features of X)", 2, toffee_known_dim(toffee_node_input(node, 0), 2)},
+        {w, "axis 2 of W (features of X)", 2, toffee_known_dim(toffee_infer_in(ctx, 0), 2)},
     };
 
     for (size_t i = 0; i < 3; i++) {
-        int32_t rank = toffee_known_rank(toffee_node_input(node, i));
+        int32_t rank = toffee_known_rank(toffee_infer_in(ctx, i));
 
         if (rank >= 0 && rank != 3) {
             return toffee_fail(st, TOFFEE_ERR_CHECK, "input %zu (%s) has rank %d and must have 3",
@@ -317,15 +326,17 @@ toffee_rule_recurrent(const toffee_op_spec *spec, const toffee_node *node, toffe
 }
 
 toffee_code
-toffee_rule_resize(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_resize(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                   toffee_status *st)
 {
-    const toffee_value *scales = toffee_node_input(node, 2);
-    const toffee_value *sizes = toffee_node_input(node, 3);
+    const toffee_fact *scales = toffee_infer_in(ctx, 2);
+    const toffee_fact *sizes = toffee_infer_in(ctx, 3);
     /* An empty list was the way to leave scales out before opset 13, and is still met. */
-    bool has_scales = scales != NULL && toffee_known_dim(scales, 0) != 0;
-    bool has_sizes = sizes != NULL && toffee_known_dim(sizes, 0) != 0;
+    bool has_scales = scales->given && toffee_known_dim(scales, 0) != 0;
+    bool has_sizes = sizes->given && toffee_known_dim(sizes, 0) != 0;
 
     (void)spec;
+    (void)node;
     if (has_scales == has_sizes) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,
                            "has %s of input 2 (scales) and input 3 (sizes); exactly one of them "

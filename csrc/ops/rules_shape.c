@@ -17,19 +17,21 @@ axis_within(int64_t axis, int32_t lowest, int32_t highest, int32_t rank, toffee_
 }
 
 toffee_code
-toffee_rule_axis(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_axis(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                 toffee_status *st)
 {
     const toffee_attr *axis = toffee_node_attr(node, "axis");
-    int32_t rank = toffee_known_rank(toffee_node_input(node, 0));
+    int32_t rank = toffee_known_rank(toffee_infer_in(ctx, 0));
 
     (void)spec;
     return axis == NULL || rank < 0 ? TOFFEE_OK : axis_within(axis->i, -rank, rank - 1, rank, st);
 }
 
 toffee_code
-toffee_rule_flatten(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_flatten(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                    toffee_status *st)
 {
-    int32_t rank = toffee_known_rank(toffee_node_input(node, 0));
+    int32_t rank = toffee_known_rank(toffee_infer_in(ctx, 0));
 
     (void)spec;
     return rank < 0 ? TOFFEE_OK
@@ -38,13 +40,14 @@ toffee_rule_flatten(const toffee_op_spec *spec, const toffee_node *node, toffee_
 }
 
 toffee_code
-toffee_rule_broadcast(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_broadcast(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                      toffee_status *st)
 {
     int32_t max_rank = 0;
 
     (void)spec;
     for (size_t i = 0; i < node->inputs.n; i++) {
-        int32_t rank = toffee_known_rank(node->inputs.data[i]);
+        int32_t rank = toffee_known_rank(ctx->in[i]);
 
         max_rank = rank > max_rank ? rank : max_rank;
     }
@@ -53,7 +56,7 @@ toffee_rule_broadcast(const toffee_op_spec *spec, const toffee_node *node, toffe
         size_t owner = 0;
 
         for (size_t i = 0; i < node->inputs.n; i++) {
-            const toffee_value *input = node->inputs.data[i];
+            const toffee_fact *input = ctx->in[i];
             int64_t dim = toffee_known_dim(input, toffee_known_rank(input) - from_end);
 
             if (dim < 0 || dim == 1) {
@@ -73,15 +76,16 @@ toffee_rule_broadcast(const toffee_op_spec *spec, const toffee_node *node, toffe
 }
 
 toffee_code
-toffee_rule_concat(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_concat(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                   toffee_status *st)
 {
-    const toffee_value *first = NULL; /* the first input whose rank is known */
+    const toffee_fact *first = NULL; /* the first input whose rank is known */
     int32_t rank = -1;
     int32_t axis = 0;
 
     (void)spec;
     for (size_t i = 0; i < node->inputs.n; i++) {
-        const toffee_value *input = node->inputs.data[i];
+        const toffee_fact *input = ctx->in[i];
         int32_t input_rank = toffee_known_rank(input);
 
         if (input_rank < 0) {
@@ -118,9 +122,9 @@ toffee_rule_concat(const toffee_op_spec *spec, const toffee_node *node, toffee_s
 
 /* Whether input INDEX, a list of sizes or axes, has rank 1, so far as is known. */
 static toffee_code
-input_is_list(const toffee_op_spec *spec, const toffee_node *node, size_t index, toffee_status *st)
+input_is_list(const toffee_infer *ctx, const toffee_op_spec *spec, size_t index, toffee_status *st)
 {
-    int32_t rank = toffee_known_rank(toffee_node_input(node, index));
+    int32_t rank = toffee_known_rank(toffee_infer_in(ctx, index));
 
     if (rank < 0 || rank == 1) {
         return TOFFEE_OK;
@@ -131,7 +135,7 @@ input_is_list(const toffee_op_spec *spec, const toffee_node *node, size_t index,
 
 /* The element count of VALUE; -1: not known, or too large to say. */
 static int64_t
-known_count(const toffee_value *value)
+known_count(const toffee_fact *value)
 {
     int32_t rank = toffee_known_rank(value);
     int64_t count = rank < 0 ? -1 : 1;
@@ -147,9 +151,10 @@ known_count(const toffee_value *value)
 }
 
 toffee_code
-toffee_rule_reshape(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_reshape(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                    toffee_status *st)
 {
-    const toffee_value *data = toffee_node_input(node, 0);
+    const toffee_fact *data = toffee_infer_in(ctx, 0);
     bool allow_zero = toffee_node_int(node, "allowzero", 0) != 0;
     int32_t rank = toffee_known_rank(data);
     int64_t before = known_count(data);
@@ -158,11 +163,11 @@ toffee_rule_reshape(const toffee_op_spec *spec, const toffee_node *node, toffee_
     size_t n_inferred = 0;
     size_t n_zeros = 0;
     size_t n = 0;
-    const void *shape = toffee_known_ints(toffee_node_input(node, 1), &n);
+    const toffee_scalar *shape = toffee_known_ints(toffee_infer_in(ctx, 1), &n);
 
-    TOFFEE_RETURN_IF_ERROR(input_is_list(spec, node, 1, st));
+    TOFFEE_RETURN_IF_ERROR(input_is_list(ctx, spec, 1, st));
     for (size_t i = 0; i < n; i++) {
-        int64_t dim = toffee_known_int(shape, i);
+        int64_t dim = shape[i].value;
 
         if (dim < -1) {
             return toffee_fail(st, TOFFEE_ERR_CHECK,
@@ -181,7 +186,7 @@ toffee_rule_reshape(const toffee_op_spec *spec, const toffee_node *node, toffee_
             }
             dim = toffee_known_dim(data, (int32_t)i);
         }
-        known = known && (dim >= 0 || toffee_known_int(shape, i) == -1);
+        known = known && (dim >= 0 || shape[i].value == -1);
         known = known && (dim < 0 || !__builtin_mul_overflow(after, dim, &after));
     }
     if (n_inferred > 1 || (n_inferred == 1 && n_zeros != 0 && allow_zero)) {
@@ -200,16 +205,18 @@ toffee_rule_reshape(const toffee_op_spec *spec, const toffee_node *node, toffee_
 }
 
 toffee_code
-toffee_rule_expand(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_expand(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                   toffee_status *st)
 {
-    const toffee_value *input = toffee_node_input(node, 0);
+    const toffee_fact *input = toffee_infer_in(ctx, 0);
     int32_t rank = toffee_known_rank(input);
     size_t n = 0;
-    const void *shape = toffee_known_ints(toffee_node_input(node, 1), &n);
+    const toffee_scalar *shape = toffee_known_ints(toffee_infer_in(ctx, 1), &n);
 
-    TOFFEE_RETURN_IF_ERROR(input_is_list(spec, node, 1, st));
+    (void)node;
+    TOFFEE_RETURN_IF_ERROR(input_is_list(ctx, spec, 1, st));
     for (size_t i = 0; i < n; i++) {
-        int64_t wanted = toffee_known_int(shape, i);
+        int64_t wanted = shape[i].value;
         int64_t from_end = (int64_t)(n - i);
         int64_t dim = from_end <= rank ? toffee_known_dim(input, (int32_t)(rank - from_end)) : -1;
 
@@ -229,16 +236,20 @@ toffee_rule_expand(const toffee_op_spec *spec, const toffee_node *node, toffee_s
 }
 
 toffee_code
-toffee_rule_squeeze(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_squeeze(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                    toffee_status *st)
 {
-    const toffee_value *data = toffee_node_input(node, 0);
+    const toffee_fact *data = toffee_infer_in(ctx, 0);
     bool adds = toffee_str_is(node->op_type, "Unsqueeze");
     int32_t rank = toffee_known_rank(data);
     uint64_t seen = 0;
     size_t n = 0;
-    const void *axes = toffee_known_ints(toffee_node_input(node, 1), &n);
+    const toffee_scalar *axes = toffee_known_ints(toffee_infer_in(ctx, 1), &n);
 
-    TOFFEE_RETURN_IF_ERROR(input_is_list(spec, node, 1, st));
+    /* One axis as a single number is against the letter, but ONNX's own functions write it. */
+    if (toffee_known_rank(toffee_infer_in(ctx, 1)) != 0) {
+        TOFFEE_RETURN_IF_ERROR(input_is_list(ctx, spec, 1, st));
+    }
     if (axes == NULL || rank < 0) {
         return TOFFEE_OK;
     }
@@ -248,7 +259,7 @@ toffee_rule_squeeze(const toffee_op_spec *spec, const toffee_node *node, toffee_
     }
     rank += adds ? (int32_t)n : 0;
     for (size_t i = 0; i < n; i++) {
-        int64_t given = toffee_known_int(axes, i);
+        int64_t given = axes[i].value;
         int32_t axis = toffee_axis_index(given, rank);
         int64_t dim = -1;
 
@@ -272,10 +283,11 @@ toffee_rule_squeeze(const toffee_op_spec *spec, const toffee_node *node, toffee_
 }
 
 toffee_code
-toffee_rule_transpose(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_transpose(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                      toffee_status *st)
 {
     const toffee_attr *perm = toffee_node_attr(node, "perm");
-    int32_t rank = toffee_known_rank(toffee_node_input(node, 0));
+    int32_t rank = toffee_known_rank(toffee_infer_in(ctx, 0));
     uint64_t seen = 0;
 
     (void)spec;
@@ -302,9 +314,10 @@ toffee_rule_transpose(const toffee_op_spec *spec, const toffee_node *node, toffe
 }
 
 toffee_code
-toffee_rule_space_depth(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_space_depth(const toffee_infer *ctx, const toffee_op_spec *spec,
+                        const toffee_node *node, toffee_status *st)
 {
-    const toffee_value *input = toffee_node_input(node, 0);
+    const toffee_fact *input = toffee_infer_in(ctx, 0);
     bool to_space = toffee_str_is(node->op_type, "DepthToSpace");
     int64_t block = toffee_node_int(node, "blocksize", 1);
     int64_t parts = 0;
@@ -334,23 +347,24 @@ toffee_rule_space_depth(const toffee_op_spec *spec, const toffee_node *node, tof
 }
 
 toffee_code
-toffee_rule_split(const toffee_op_spec *spec, const toffee_node *node, toffee_status *st)
+toffee_rule_split(const toffee_infer *ctx, const toffee_op_spec *spec, const toffee_node *node,
+                  toffee_status *st)
 {
     const toffee_attr *num_outputs = toffee_node_attr(node, "num_outputs");
-    const toffee_value *input = toffee_node_input(node, 0);
-    const toffee_value *split = toffee_node_input(node, 1);
+    const toffee_fact *input = toffee_infer_in(ctx, 0);
+    const toffee_fact *split = toffee_infer_in(ctx, 1);
     int32_t rank = toffee_known_rank(input);
     int64_t dim = -1;
     int64_t sum = 0;
     size_t n = 0;
-    const void *sizes = toffee_known_ints(split, &n);
+    const toffee_scalar *sizes = toffee_known_ints(split, &n);
 
-    TOFFEE_RETURN_IF_ERROR(toffee_rule_axis(spec, node, st));
-    TOFFEE_RETURN_IF_ERROR(input_is_list(spec, node, 1, st));
-    if ((num_outputs != NULL) == (split != NULL)) {
+    TOFFEE_RETURN_IF_ERROR(toffee_rule_axis(ctx, spec, node, st));
+    TOFFEE_RETURN_IF_ERROR(input_is_list(ctx, spec, 1, st));
+    if ((num_outputs != NULL) == split->given) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,
                            "%s: give either input 1 (split) or attribute 'num_outputs'",
-                           split != NULL ? "both say how to split" : "nothing says how to split");
+                           split->given ? "both say how to split" : "nothing says how to split");
     }
     if (num_outputs != NULL && num_outputs->i != (int64_t)node->outputs.n) {
         return toffee_fail(st, TOFFEE_ERR_CHECK,
@@ -366,7 +380,7 @@ toffee_rule_split(const toffee_op_spec *spec, const toffee_node *node, toffee_st
                            node->outputs.n);
     }
     for (size_t i = 0; i < n; i++) {
-        int64_t size = toffee_known_int(sizes, i);
+        int64_t size = sizes[i].value;
 
         if (size < 0 || __builtin_add_overflow(sum, size, &sum)) {
             return toffee_fail(st, TOFFEE_ERR_CHECK, "split[%zu] is %" PRId64, i, size);

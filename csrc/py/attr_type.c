@@ -20,9 +20,8 @@ PyToffee_Attr_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffee_node *nod
     return (PyObject *)self;
 }
 
-/* An attribute in ROOT that belongs to no node. */
-static PyToffee_Attr *
-attr_wrap_free(PyToffee_State *state, PyToffee_Graph *root, const toffee_attr *attr)
+PyObject *
+PyToffee_Attr_WrapFree(PyToffee_State *state, PyToffee_Graph *root, const toffee_attr *attr)
 {
     PyToffee_Attr *self = (PyToffee_Attr *)PyToffee_Part_New(state->AttributeType, root);
 
@@ -30,7 +29,7 @@ attr_wrap_free(PyToffee_State *state, PyToffee_Graph *root, const toffee_attr *a
         self->graph = root->graph;
         self->own = *attr;
     }
-    return self;
+    return (PyObject *)self;
 }
 
 toffee_attr *
@@ -64,7 +63,7 @@ attr_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
         return NULL;
     }
     empty.name = toffee_graph_intern(root->graph, "");
-    self = empty.name != NULL ? (PyObject *)attr_wrap_free(state, root, &empty) : PyErr_NoMemory();
+    self = empty.name != NULL ? PyToffee_Attr_WrapFree(state, root, &empty) : PyErr_NoMemory();
     Py_DECREF(root);
     return self;
 }
@@ -184,8 +183,17 @@ attr_set_type(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
     if (type == (int64_t)attr->type) {
         return 0;
     }
-    if (type < TOFFEE_ATTR_UNDEFINED || type > TOFFEE_ATTR_GRAPHS) {
+    if (type < TOFFEE_ATTR_UNDEFINED || type > TOFFEE_ATTR_TYPE_PROTOS) {
         PyErr_Format(PyExc_ValueError, "%lld is no type of attribute", (long long)type);
+        return -1;
+    }
+    if (attr->ref != NULL) {
+        attr->type = (toffee_attr_type)type; /* the value is elsewhere */
+        return 0;
+    }
+    if (type == TOFFEE_ATTR_SPARSE_TENSOR || type == TOFFEE_ATTR_TYPE_PROTO) {
+        PyErr_Format(PyExc_ValueError, "an attribute of type %s must have a value",
+                     toffee_attr_type_name((toffee_attr_type)type));
         return -1;
     }
     if (type == TOFFEE_ATTR_TENSOR || type == TOFFEE_ATTR_GRAPH) {
@@ -208,6 +216,42 @@ attr_set_type(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
         .strings = empty,
         .tensors = empty,
         .graphs = empty,
+        .sparse = empty,
+        .types = empty,
+    };
+    return 0;
+}
+
+static PyObject *
+attr_get_ref(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyToffee_Str_ToPython(attr_of(self)->ref);
+}
+
+/* The value goes; without a reference there is then none at all, and no type. */
+static int
+attr_set_ref(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    const toffee_str *ref = NULL;
+    toffee_attr *attr = NULL;
+
+    if (PyToffee_CheckSet(value, "ref_attr_name") < 0 ||
+        PyToffee_Graph_BeginEdit(PyToffee_RootOf(self)) < 0) {
+        return -1;
+    }
+    ref = PyToffee_Str_FromPython(((PyToffee_Attr *)self)->graph, value, "ref_attr_name");
+    if (ref == NULL) {
+        return -1;
+    }
+    attr = attr_of(self);
+    if (ref->length == 0 && attr->ref == NULL) {
+        return 0;
+    }
+    *attr = (toffee_attr){
+        .name = attr->name,
+        .doc = attr->doc,
+        .ref = ref->length != 0 ? ref : NULL,
+        .type = ref->length != 0 ? attr->type : TOFFEE_ATTR_UNDEFINED,
     };
     return 0;
 }
@@ -258,6 +302,82 @@ attr_get_g(PyObject *self, void *Py_UNUSED(closure))
         Py_RETURN_NONE;
     }
     return PyToffee_Graph_Wrap(PyToffee_StateOf(self), PyToffee_RootOf(self), attr->g);
+}
+
+/* A named tuple of values, indices and dims. */
+static PyObject *
+attr_view_sparse(PyToffee_Attr *self, const toffee_sparse *sparse)
+{
+    PyToffee_State *state = PyToffee_StateOf((PyObject *)self);
+    PyObject *values = PyToffee_Tensor_Wrap(state, self->root, self->graph, sparse->values);
+    PyObject *indices = sparse->indices != NULL
+                            ? PyToffee_Tensor_Wrap(state, self->root, self->graph, sparse->indices)
+                            : Py_NewRef(Py_None);
+    PyObject *dims = PyTuple_New(sparse->rank);
+    PyObject *view = NULL;
+
+    for (int32_t i = 0; dims != NULL && i < sparse->rank; i++) {
+        PyObject *dim = PyLong_FromLongLong(sparse->dims[i]);
+
+        if (dim == NULL) {
+            Py_CLEAR(dims);
+            break;
+        }
+        PyTuple_SET_ITEM(dims, i, dim);
+    }
+    if (values != NULL && indices != NULL && dims != NULL) {
+        view = PyStructSequence_New(state->TypeViews[PYTOFFEE_VIEW_SPARSE]);
+    }
+    if (view == NULL) {
+        Py_XDECREF(values);
+        Py_XDECREF(indices);
+        Py_XDECREF(dims);
+        return NULL;
+    }
+    PyStructSequence_SET_ITEM(view, 0, values);
+    PyStructSequence_SET_ITEM(view, 1, indices);
+    PyStructSequence_SET_ITEM(view, 2, dims);
+    return view;
+}
+
+/* Element I of an attribute of sparse tensors or of types. */
+static PyObject *
+attr_view_element(PyToffee_Attr *self, const toffee_attr *attr, size_t i)
+{
+    return attr->type == TOFFEE_ATTR_SPARSE_TENSOR || attr->type == TOFFEE_ATTR_SPARSE_TENSORS
+               ? attr_view_sparse(self, attr->sparse[i])
+               : PyToffee_Type_View(PyToffee_StateOf((PyObject *)self), &attr->types[i]);
+}
+
+/* The closure is the type of attribute that has this field. */
+static PyObject *
+attr_get_view(PyObject *self, void *closure)
+{
+    const toffee_attr *attr = attr_of(self);
+
+    if ((uintptr_t)attr->type != (uintptr_t)closure || attr->n == 0) {
+        Py_RETURN_NONE;
+    }
+    return attr_view_element((PyToffee_Attr *)self, attr, 0);
+}
+
+static PyObject *
+attr_get_views(PyObject *self, void *closure)
+{
+    const toffee_attr *attr = attr_of(self);
+    size_t n = (uintptr_t)attr->type == (uintptr_t)closure ? attr->n : 0;
+    PyObject *tuple = PyTuple_New((Py_ssize_t)n);
+
+    for (size_t i = 0; tuple != NULL && i < n; i++) {
+        PyObject *view = attr_view_element((PyToffee_Attr *)self, attr, i);
+
+        if (view == NULL) {
+            Py_CLEAR(tuple);
+            break;
+        }
+        PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, view);
+    }
+    return tuple;
 }
 
 /* Each setter makes the whole value first, so that a failure leaves the attribute as it was. */
@@ -356,12 +476,26 @@ static PyGetSetDef attr_getset[] = {
     {"i", attr_get_i, attr_set_i, "The value of an INT; setting it sets the type.", NULL},
     ATTR_LIST("ints", AttrInts, "The values of an INTS."),
     {"name", attr_get_name, attr_set_name, "Name, unique in its node.", NULL},
+    {"ref_attr_name", attr_get_ref, attr_set_ref,
+     "In a function: the attribute of the function that stands for the value, or ''; setting it "
+     "removes the value.",
+     NULL},
     {"s", attr_get_s, attr_set_s, "The bytes of a STRING; a str is stored as UTF-8.", NULL},
+    {"sparse_tensor", attr_get_view, NULL,
+     "The values, indices and dims of a SPARSE_TENSOR, else None; read-only.",
+     (void *)TOFFEE_ATTR_SPARSE_TENSOR},
+    {"sparse_tensors", attr_get_views, NULL, "Those of a SPARSE_TENSORS, as a tuple.",
+     (void *)TOFFEE_ATTR_SPARSE_TENSORS},
     ATTR_LIST("strings", AttrStrings, "The bytes of a STRINGS."),
     {"t", attr_get_t, attr_set_t, "The Tensor of a TENSOR, else None; assignment copies.", NULL},
     ATTR_LIST("tensors", AttrTensors, "The tensors of a TENSORS."),
+    {"tp", attr_get_view, NULL,
+     "The type that a TYPE_PROTO holds, as ValueInfo.type shows it, else None; read-only.",
+     (void *)TOFFEE_ATTR_TYPE_PROTO},
     {"type", attr_get_type, attr_set_type,
      "Which field counts: one of FLOAT, INT, …; changing it empties the value.", NULL},
+    {"type_protos", attr_get_views, NULL, "Those of a TYPE_PROTOS, as a tuple.",
+     (void *)TOFFEE_ATTR_TYPE_PROTOS},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -369,19 +503,29 @@ static PyGetSetDef attr_getset[] = {
 
 /* By type: the field that counts; NULL: none. */
 static const char *const attr_fields[] = {
-    [TOFFEE_ATTR_UNDEFINED] = NULL,    [TOFFEE_ATTR_FLOAT] = "f",
-    [TOFFEE_ATTR_INT] = "i",           [TOFFEE_ATTR_STRING] = "s",
-    [TOFFEE_ATTR_TENSOR] = "t",        [TOFFEE_ATTR_GRAPH] = "g",
-    [TOFFEE_ATTR_FLOATS] = "floats",   [TOFFEE_ATTR_INTS] = "ints",
-    [TOFFEE_ATTR_STRINGS] = "strings", [TOFFEE_ATTR_TENSORS] = "tensors",
+    [TOFFEE_ATTR_UNDEFINED] = NULL,
+    [TOFFEE_ATTR_FLOAT] = "f",
+    [TOFFEE_ATTR_INT] = "i",
+    [TOFFEE_ATTR_STRING] = "s",
+    [TOFFEE_ATTR_TENSOR] = "t",
+    [TOFFEE_ATTR_GRAPH] = "g",
+    [TOFFEE_ATTR_FLOATS] = "floats",
+    [TOFFEE_ATTR_INTS] = "ints",
+    [TOFFEE_ATTR_STRINGS] = "strings",
+    [TOFFEE_ATTR_TENSORS] = "tensors",
     [TOFFEE_ATTR_GRAPHS] = "graphs",
+    [TOFFEE_ATTR_SPARSE_TENSOR] = "sparse_tensor",
+    [TOFFEE_ATTR_SPARSE_TENSORS] = "sparse_tensors",
+    [TOFFEE_ATTR_TYPE_PROTO] = "tp",
+    [TOFFEE_ATTR_TYPE_PROTOS] = "type_protos",
 };
 
 PyObject *
 PyToffee_Attr_Value(PyObject *attr)
 {
     size_t type = (size_t)attr_of(attr)->type;
-    const char *field = type < TOFFEE_COUNTOF(attr_fields) ? attr_fields[type] : NULL;
+    const char *field =
+        attr_of(attr)->ref == NULL && type < TOFFEE_COUNTOF(attr_fields) ? attr_fields[type] : NULL;
     PyObject *value = NULL;
     PyObject *list = NULL;
 
@@ -404,7 +548,10 @@ attr_repr(PyObject *self)
     PyObject *value = name != NULL ? PyToffee_Attr_Value(self) : NULL;
     PyObject *text = NULL;
 
-    if (value != NULL) {
+    if (value != NULL && attr_of(self)->ref != NULL) {
+        text = PyUnicode_FromFormat("<toffee.Attribute %U=@%s>", name, attr_of(self)->ref->text);
+    }
+    else if (value != NULL) {
         text = PyUnicode_FromFormat("<toffee.Attribute %U=%R>", name, value);
     }
     Py_XDECREF(name);
@@ -439,7 +586,7 @@ attr_copy(PyObject *self, PyObject *Py_UNUSED(memo))
         return NULL;
     }
     if (PyToffee_TakeAttr(root, root->graph, self, &attr) == 0) {
-        copy = (PyObject *)attr_wrap_free(state, root, &attr);
+        copy = PyToffee_Attr_WrapFree(state, root, &attr);
     }
     Py_DECREF(root);
     return copy;
@@ -487,9 +634,9 @@ int
 PyToffee_Attr_Exec(PyObject *module)
 {
     PyToffee_State *state = PyToffee_ModuleState(module);
-    PyToffee_Constant rows[TOFFEE_ATTR_GRAPHS + 2] = {{NULL, 0}};
+    PyToffee_Constant rows[TOFFEE_ATTR_TYPE_PROTOS + 2] = {{NULL, 0}};
 
-    for (long type = 0; type <= TOFFEE_ATTR_GRAPHS; type++) {
+    for (long type = 0; type <= TOFFEE_ATTR_TYPE_PROTOS; type++) {
         rows[type] = (PyToffee_Constant){toffee_attr_type_name((toffee_attr_type)type), type};
     }
     if (PyToffee_AddType(module, &attr_spec, &state->AttributeType) < 0) {

@@ -7,6 +7,7 @@
 #include "bridge/pyerr.h"
 #include "ir/equal.h"
 #include "ir/print.h"
+#include "py/io.h"
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -180,6 +181,9 @@ graph_relink_all(toffee_graph *graph)
             }
         }
     }
+    for (size_t i = 0; i < graph->functions.n; i++) {
+        graph_relink_all(graph->functions.data[i]);
+    }
 }
 
 void
@@ -242,17 +246,16 @@ PyToffee_CheckDepth(const toffee_graph *graph, int depth)
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
-/* The closure is the offset of the string in toffee_graph. */
-static PyObject *
-graph_get_str(PyObject *self, void *closure)
+PyObject *
+PyToffee_Graph_GetStr(PyObject *self, void *closure)
 {
     const char *base = (const char *)((PyToffee_Graph *)self)->graph;
 
     return PyToffee_Str_ToPython(*(const toffee_str *const *)(base + (size_t)closure));
 }
 
-static int
-graph_set_str(PyObject *self, PyObject *value, void *closure)
+int
+PyToffee_Graph_SetStr(PyObject *self, PyObject *value, void *closure)
 {
     toffee_graph *graph = ((PyToffee_Graph *)self)->graph;
     const toffee_str *text = NULL;
@@ -292,7 +295,8 @@ graph_set_int(PyObject *self, PyObject *value, void *closure)
 }
 
 #define GRAPH_STR(field, member, doc)                                                              \
-    {field, graph_get_str, graph_set_str, doc, (void *)offsetof(toffee_graph, member)}
+    {field, PyToffee_Graph_GetStr, PyToffee_Graph_SetStr, doc,                                     \
+     (void *)offsetof(toffee_graph, member)}
 #define GRAPH_INT(field, doc)                                                                      \
     {#field, graph_get_int, graph_set_int, doc, (void *)offsetof(toffee_graph, field)}
 #define GRAPH_LIST(field, kind, doc)                                                               \
@@ -301,6 +305,8 @@ graph_set_int(PyObject *self, PyObject *value, void *closure)
 static PyGetSetDef graph_getset[] = {
     GRAPH_STR("doc_string", doc, "Text for people."),
     GRAPH_STR("domain", domain, "Where the model comes from, as a reversed domain name."),
+    GRAPH_LIST("function", GraphFunctions,
+               "Functions that nodes may call; of the outermost graph only."),
     GRAPH_LIST("initializer", GraphInitializer, "Named tensors: the parameters."),
     GRAPH_LIST("input", GraphInput, "Names of the inputs: parameters first, then real inputs."),
     GRAPH_LIST("input_info", GraphInputInfo, "Types of the inputs that have no initializer."),
@@ -407,6 +413,36 @@ graph_copy_noargs(PyObject *self, PyObject *ignored)
     return graph_copy(self, ignored);
 }
 
+/* Bound to the package that users have, and not to one of our choice: it is looked up in each call.
+ */
+static PyObject *
+graph_to_onnx(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const toffee_save_options options = {.format = TOFFEE_FORMAT_ONNX, .with_initializers = true};
+    PyObject *onnx = PyImport_ImportModule("onnx");
+    PyObject *type = NULL;
+    PyObject *bytes = NULL;
+    PyObject *model = NULL;
+
+    if (onnx == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
+            PyErr_SetString(PyExc_ImportError, "onnx is not installed: pip install onnx");
+        }
+        return NULL;
+    }
+    type = PyObject_GetAttrString(onnx, "ModelProto");
+    bytes = type != NULL ? PyToffee_Dumps(PyToffee_StateOf(self), PyToffee_RootOf(self),
+                                          ((PyToffee_Graph *)self)->graph, &options)
+                         : NULL;
+    if (bytes != NULL) {
+        model = PyObject_CallMethod(type, "FromString", "O", bytes);
+    }
+    Py_XDECREF(bytes);
+    Py_XDECREF(type);
+    Py_DECREF(onnx);
+    return model;
+}
+
 static PyMethodDef graph_methods[] = {
     {"__copy__", graph_copy_noargs, METH_NOARGS,
      "__copy__($self, /)\n--\n\nA copy to edit apart. Tensor bytes are shared: nothing changes "
@@ -414,6 +450,9 @@ static PyMethodDef graph_methods[] = {
     {"__deepcopy__", graph_copy, METH_O,
      "__deepcopy__($self, memo, /)\n--\n\nThe same as __copy__."},
     {"__reduce__", PyToffee_Reduce, METH_NOARGS, "__reduce__($self, /)\n--\n\nFor pickle."},
+    {"to_onnx", graph_to_onnx, METH_NOARGS,
+     "to_onnx($self, /)\n--\n\nThe graph as an onnx.ModelProto. ImportError if onnx is not "
+     "installed, LimitError over 2 GiB."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -75,6 +75,17 @@ typedef struct {
     toffee_opset own;
 } PyToffee_Opset;
 
+/* Indexes into the state's TypeViews. */
+enum {
+    PYTOFFEE_VIEW_TYPE,
+    PYTOFFEE_VIEW_TENSOR,
+    PYTOFFEE_VIEW_SHAPE,
+    PYTOFFEE_VIEW_DIM,
+    PYTOFFEE_VIEW_ELEM,
+    PYTOFFEE_VIEW_MAP,
+    PYTOFFEE_VIEW_SPARSE,
+};
+
 static inline PyToffee_State *
 PyToffee_StateOf(PyObject *self)
 {
@@ -99,6 +110,7 @@ PyToffee_RootOf(PyObject *self)
 /* Each makes its type, puts it in the module's state and adds it to MODULE. 0, or -1 and an
  * exception. */
 TOFFEE_NODISCARD int PyToffee_Graph_Exec(PyObject *module);
+TOFFEE_NODISCARD int PyToffee_Function_Exec(PyObject *module);
 TOFFEE_NODISCARD int PyToffee_Node_Exec(PyObject *module);
 TOFFEE_NODISCARD int PyToffee_Attr_Exec(PyObject *module);
 TOFFEE_NODISCARD int PyToffee_Tensor_Exec(PyObject *module);
@@ -110,6 +122,12 @@ PyObject *PyToffee_Graph_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffe
 PyObject *PyToffee_Node_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffee_node *node);
 PyObject *PyToffee_Attr_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffee_node *node,
                              const toffee_attr *attr);
+/* An attribute in ROOT that belongs to no node. */
+PyObject *PyToffee_Attr_WrapFree(PyToffee_State *state, PyToffee_Graph *root,
+                                 const toffee_attr *attr);
+/* FUNCTION is a graph that is a function. */
+PyObject *PyToffee_Function_Wrap(PyToffee_State *state, PyToffee_Graph *root,
+                                 toffee_graph *function);
 PyObject *PyToffee_Tensor_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffee_graph *graph,
                                toffee_tensor *tensor);
 PyObject *PyToffee_Value_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffee_value *value);
@@ -139,6 +157,12 @@ int PyToffee_Node_Depth(const toffee_node *node);
 int PyToffee_GraphDepth(const toffee_graph *graph);
 /* 0 if a part with DEPTH further levels may go into GRAPH; else -1 and ValueError. */
 TOFFEE_NODISCARD int PyToffee_CheckDepth(const toffee_graph *graph, int depth);
+
+/* TYPE as nested named tuples, with the fields of ONNX's TypeProto. New reference. */
+PyObject *PyToffee_Type_View(PyToffee_State *state, const toffee_type *type);
+/* getset functions for a text of a graph or function; the closure is its offset in toffee_graph. */
+PyObject *PyToffee_Graph_GetStr(PyObject *self, void *closure);
+int PyToffee_Graph_SetStr(PyObject *self, PyObject *value, void *closure);
 
 /* The value of an attribute as a plain Python object: float, int, bytes, Tensor, Graph, a list of
  * them, or None. New reference. ATTR must be a toffee.Attribute. */

@@ -258,7 +258,9 @@ PyToffee_Dumps(PyToffee_State *state, PyToffee_Graph *root, const toffee_graph *
     toffee_code rc = TOFFEE_OK;
 
     for (size_t i = 0; options->with_initializers && i < graph->initializers.n; i++) {
-        guess += graph->initializers.data[i]->n_bytes;
+        if (options->places == NULL || options->places[i].location == NULL) {
+            guess += graph->initializers.data[i]->n_bytes;
+        }
     }
     if (guess > (uint64_t)PY_SSIZE_T_MAX / 2) {
         return PyErr_NoMemory();
@@ -279,24 +281,86 @@ PyToffee_Dumps(PyToffee_State *state, PyToffee_Graph *root, const toffee_graph *
     return writer.bytes;
 }
 
+/* OBJECT, a sequence with None or (location, offset) for each of N initializers, as an array for
+ * PyMem_Free; NULL with an exception. *KEEP, the caller's, keeps the locations alive. */
+static toffee_place *
+parse_places(PyObject *object, size_t n, PyObject **keep)
+{
+    toffee_place *places = PyMem_Calloc(n + 1, sizeof(*places));
+
+    *keep = PySequence_Tuple(object);
+    if (places == NULL || *keep == NULL) {
+        if (*keep != NULL) {
+            PyErr_NoMemory();
+        }
+        goto failed;
+    }
+    if ((size_t)PyTuple_GET_SIZE(*keep) != n) {
+        PyErr_Format(PyExc_ValueError, "%zd places for %zu initializers", PyTuple_GET_SIZE(*keep),
+                     n);
+        goto failed;
+    }
+    for (size_t i = 0; i < n; i++) {
+        PyObject *place = PyTuple_GET_ITEM(*keep, (Py_ssize_t)i); /* borrowed */
+        unsigned long long offset = 0;
+
+        if (place == Py_None) {
+            continue;
+        }
+        if (!PyTuple_Check(place)) {
+            PyErr_SetString(PyExc_TypeError, "a place is None or a tuple (location, offset)");
+            goto failed;
+        }
+        if (!PyArg_ParseTuple(place, "sK", &places[i].location, &offset)) {
+            goto failed;
+        }
+        places[i].offset = offset;
+    }
+    return places;
+failed:
+    PyMem_Free(places);
+    Py_CLEAR(*keep);
+    return NULL;
+}
+
 static PyObject *
 io_dumps(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"graph", "format", "with_initializers", NULL};
+    static char *names[] = {"graph", "format", "with_initializers", "places", NULL};
     PyToffee_State *state = PyToffee_ModuleState(module);
     toffee_save_options options = {0};
-    PyObject *graph = NULL; /* borrowed */
+    PyObject *graph = NULL;         /* borrowed */
+    PyObject *places_object = NULL; /* borrowed */
+    PyObject *keep = NULL;
+    toffee_place *places = NULL;
+    const toffee_graph *ir = NULL;
     const char *format = "toffee";
     int with_initializers = 1;
+    PyObject *bytes = NULL;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$sp:dumps", names, &graph, &format,
-                                     &with_initializers) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$spO:dumps", names, &graph, &format,
+                                     &with_initializers, &places_object) ||
         check_is_graph(state, graph) < 0 || parse_format(format, &options.format) < 0) {
         return NULL;
     }
+    ir = ((PyToffee_Graph *)graph)->graph;
+    if (places_object != NULL && places_object != Py_None) {
+        places = parse_places(places_object, ir->initializers.n, &keep);
+        if (places == NULL) {
+            return NULL;
+        }
+        if (PyTuple_GET_SIZE(keep) != (Py_ssize_t)ir->initializers.n) {
+            PyErr_SetString(PyExc_RuntimeError, "the graph changed while its places were read");
+            goto done;
+        }
+    }
     options.with_initializers = with_initializers != 0;
-    return PyToffee_Dumps(state, PyToffee_RootOf(graph), ((PyToffee_Graph *)graph)->graph,
-                          &options);
+    options.places = places;
+    bytes = PyToffee_Dumps(state, PyToffee_RootOf(graph), ir, &options);
+done:
+    PyMem_Free(places);
+    Py_XDECREF(keep);
+    return bytes;
 }
 
 /* --- load ------------------------------------------------------------------------------------- */
@@ -420,7 +484,8 @@ PyMethodDef PyToffee_IoMethods[] = {
     {"downgrade", io_downgrade, METH_O,
      "downgrade(graph, /)\n--\n\nA copy with the operators and ir_version of September 2017."},
     {"dumps", WITH_KEYWORDS(io_dumps),
-     "dumps(graph, *, format='toffee', with_initializers=True)\n--\n\nThe graph as bytes."},
+     "dumps(graph, *, format='toffee', with_initializers=True, places=None)\n--\n\nThe graph as "
+     "bytes. places: (location, offset) of each initializer whose bytes are in a file, else None."},
     {"load", WITH_KEYWORDS(io_load),
      "load(path, *, upgrade=True)\n--\n\nThe graph in the file at path, mapped."},
     {"loads", WITH_KEYWORDS(io_loads),

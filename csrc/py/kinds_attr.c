@@ -152,6 +152,7 @@ array_splice(PyToffee_Repeated *self, const toffee_attr *attr, const void *old,
             return -1;                                                                             \
         }                                                                                          \
         attr->type = (attr_type);                                                                  \
+        attr->ref = NULL;                                                                          \
         attr->member = array;                                                                      \
         attr->n = n;                                                                               \
         return 0;                                                                                  \

@@ -24,6 +24,27 @@ module_check_graph(PyObject *module, PyObject *object)
     Py_RETURN_NONE;
 }
 
+/* In place; the caller has made a copy. */
+static PyObject *
+module_infer_shapes(PyObject *module, PyObject *object)
+{
+    PyToffee_State *state = PyToffee_ModuleState(module);
+    toffee_status st = TOFFEE_STATUS_INIT;
+
+    if (Py_TYPE(object) != state->GraphType) {
+        return PyErr_Format(PyExc_TypeError, "expected a toffee.Graph, not %s",
+                            Py_TYPE(object)->tp_name);
+    }
+    if (PyToffee_Graph_BeginEdit(PyToffee_RootOf(object)) < 0) {
+        return NULL;
+    }
+    PyToffee_Graph_Settle(PyToffee_RootOf(object));
+    if (toffee_infer_graph(((PyToffee_Graph *)object)->graph, &st) != TOFFEE_OK) {
+        return PyToffee_Err_Set(state, &st);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 module_check_node(PyObject *module, PyObject *object)
 {
@@ -54,8 +75,8 @@ module_dtype_table(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
     for (int i = 1; table != NULL && i < TOFFEE_N_DTYPES; i++) {
         const toffee_dtype_info *info = toffee_dtype_get((toffee_dtype)i);
-        PyObject *row =
-            Py_BuildValue("(iszi)", i, info->name, info->torch_name, (int)info->n_bytes);
+        PyObject *row = Py_BuildValue("(iszi)", i, info->name,
+                                      toffee_dtype_numpy_name((toffee_dtype)i), (int)info->n_bytes);
 
         if (row == NULL) {
             Py_CLEAR(table);
@@ -73,6 +94,8 @@ static PyMethodDef module_methods[] = {
      "check_node(node, /)\n--\n\nRaises CheckError for the first fault of one node."},
     {"dtype_table", module_dtype_table, METH_NOARGS,
      "dtype_table()\n--\n\nA tuple of (number, name, NumPy's name or None, bytes) rows."},
+    {"infer_shapes", module_infer_shapes, METH_O,
+     "infer_shapes(graph, /)\n--\n\nDeclares in the graph what follows about its values."},
     {"op_table", PyToffee_OpTable, METH_NOARGS,
      "op_table()\n--\n\nA list of dicts, one an operator, in order of name."},
     {NULL, NULL, 0, NULL},
@@ -92,9 +115,9 @@ static int
 module_exec(PyObject *module)
 {
     static int (*const steps[])(PyObject *) = {
-        PyToffee_Err_Init,    PyToffee_Graph_Exec,   PyToffee_Node_Exec,  PyToffee_Attr_Exec,
-        PyToffee_Tensor_Exec, PyToffee_Value_Exec,   PyToffee_Pairs_Exec, PyToffee_Repeated_Exec,
-        module_add_constants, PyToffee_Testing_Exec, PyToffee_Trace_Exec,
+        PyToffee_Err_Init,      PyToffee_Graph_Exec,  PyToffee_Function_Exec, PyToffee_Node_Exec,
+        PyToffee_Attr_Exec,     PyToffee_Tensor_Exec, PyToffee_Value_Exec,    PyToffee_Pairs_Exec,
+        PyToffee_Repeated_Exec, module_add_constants, PyToffee_Testing_Exec,  PyToffee_Trace_Exec,
     };
 
     for (size_t i = 0; i < TOFFEE_COUNTOF(steps); i++) {
@@ -121,6 +144,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->LimitError);
     Py_VISIT(state->TraceWarning);
     Py_VISIT(state->GraphType);
+    Py_VISIT(state->FunctionType);
     Py_VISIT(state->NodeType);
     Py_VISIT(state->AttributeType);
     Py_VISIT(state->TensorType);
@@ -148,6 +172,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->LimitError);
     Py_CLEAR(state->TraceWarning);
     Py_CLEAR(state->GraphType);
+    Py_CLEAR(state->FunctionType);
     Py_CLEAR(state->NodeType);
     Py_CLEAR(state->AttributeType);
     Py_CLEAR(state->TensorType);

@@ -109,6 +109,7 @@ static PyGetSetDef node_getset[] = {
     NODE_STR("name", name, "Name of the node."),
     NODE_STR("op_type", op_type, "The operator."),
     NODE_LIST("output", NodeOutput, "Names of the values made."),
+    NODE_STR("overload", overload, "Which of the functions of its name it calls, or ''."),
     {NULL, NULL, NULL, NULL, NULL},
 };
 

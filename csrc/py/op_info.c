@@ -81,12 +81,13 @@ op_to_dict(const void *unused, size_t i)
     const toffee_op_spec *op = toffee_op_at(i);
 
     (void)unused;
-    return Py_BuildValue("{s:s,s:s,s:i,s:s,s:N,s:N,s:N,s:N}", "name", op->name, "domain",
+    return Py_BuildValue("{s:s,s:s,s:i,s:s,s:N,s:N,s:N,s:N,s:O}", "name", op->name, "domain",
                          op->domain, "since_version", op->since_version, "doc", op->doc, "inputs",
                          rows_to_list(port_to_dict, op->inputs, op->n_inputs), "outputs",
                          rows_to_list(port_to_dict, op->outputs, op->n_outputs), "attributes",
                          rows_to_list(attr_to_dict, op->attrs, op->n_attrs), "types",
-                         rows_to_list(typevar_to_dict, op->typevars, op->n_typevars));
+                         rows_to_list(typevar_to_dict, op->typevars, op->n_typevars), "infers",
+                         op->infer != NULL ? Py_True : Py_False);
 }
 
 PyObject *

@@ -85,6 +85,7 @@ prop_set(PyObject *self, PyObject *value, void *closure)
     }
     entry = PyToffee_Prop_Get(self);
     *(const toffee_str **)((char *)entry + (size_t)closure) = text;
+    entry->graph_value = NULL; /* it says one thing from now on */
     prop->own = *entry;
     return 0;
 }

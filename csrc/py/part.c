@@ -200,8 +200,8 @@ PyToffee_DeclareValue(toffee_graph *graph, const toffee_value *like)
     const toffee_str *name = like->name;
     const toffee_str *doc = like->doc;
     toffee_value *value = NULL;
-    toffee_dim *dims = NULL;
-    toffee_type type = like->type;
+    toffee_type type = {0};
+    toffee_bytes extra = {0};
 
     if (name == NULL || name->length == 0) {
         PyErr_SetString(PyExc_ValueError, "a ValueInfo needs a name before it can join a graph");
@@ -214,22 +214,13 @@ PyToffee_DeclareValue(toffee_graph *graph, const toffee_value *like)
     if (value == like) {
         return value;
     }
-    if (type.rank > 0) {
-        dims = toffee_arena_copy(graph->arena, type.dims, (size_t)type.rank * sizeof(*dims));
-        if (dims == NULL) {
-            return (toffee_value *)PyErr_NoMemory();
-        }
-        for (int32_t i = 0; i < type.rank; i++) {
-            const toffee_str *param = dims[i].param;
-
-            if (param != NULL) {
-                dims[i].param = toffee_strpool_intern(graph->pool, param->text, param->length);
-                if (dims[i].param == NULL) {
-                    return (toffee_value *)PyErr_NoMemory();
-                }
-            }
-        }
-        type.dims = dims;
+    if (toffee_type_copy(&like->type, graph->arena, graph->pool, &type, NULL) != TOFFEE_OK) {
+        return (toffee_value *)PyErr_NoMemory();
+    }
+    extra.n = like->extra.n;
+    extra.data = toffee_arena_copy(graph->arena, like->extra.data, extra.n);
+    if (extra.data == NULL) {
+        return (toffee_value *)PyErr_NoMemory();
     }
     if (doc != NULL) {
         doc = toffee_strpool_intern(graph->pool, doc->text, doc->length);
@@ -238,6 +229,7 @@ PyToffee_DeclareValue(toffee_graph *graph, const toffee_value *like)
         }
     }
     value->type = type;
+    value->extra = extra;
     value->doc = doc;
     return value;
 }

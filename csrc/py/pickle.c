@@ -3,6 +3,7 @@
 #include "py/io.h"
 
 #include "bridge/pyerr.h"
+#include "ir/function.h"
 #include "py/repeated.h"
 
 /* op_type of a node that only carries something: the reader wants one. */
@@ -96,6 +97,17 @@ place_opset(PyToffee_Graph *root, PyObject *part)
         &st);
 }
 
+static int
+place_function(PyToffee_Graph *root, PyObject *part)
+{
+    toffee_status st = TOFFEE_STATUS_INIT;
+    toffee_graph *function = PyToffee_TakeFunction(root, part);
+
+    return function != NULL
+               ? status_to_int(root, toffee_graph_add_function(root->graph, function, &st), &st)
+               : -1;
+}
+
 /* By kind: which type it is, how it gets into a graph, and where to find it there. */
 static const struct {
     size_t type; /* offset in the module's state */
@@ -108,6 +120,7 @@ static const struct {
     {offsetof(PyToffee_State, ValueInfoType), place_value_info, {"value_info"}},
     {offsetof(PyToffee_State, PropType), place_prop, {"metadata_props"}},
     {offsetof(PyToffee_State, OpsetType), place_opset, {"opset_import"}},
+    {offsetof(PyToffee_State, FunctionType), place_function, {"function"}},
 };
 
 /* A root that holds only PART, of kinds[KIND]. */

@@ -74,6 +74,9 @@ extern const PyToffee_RepeatedKind PyToffee_Kind_GraphOutputInfo;
 extern const PyToffee_RepeatedKind PyToffee_Kind_GraphValueInfo;
 extern const PyToffee_RepeatedKind PyToffee_Kind_GraphProps;
 extern const PyToffee_RepeatedKind PyToffee_Kind_GraphOpsets;
+/* function_type.c */
+extern const PyToffee_RepeatedKind PyToffee_Kind_GraphFunctions;
+/* kinds_graph.c */
 extern const PyToffee_RepeatedKind PyToffee_Kind_NodeInput;
 extern const PyToffee_RepeatedKind PyToffee_Kind_NodeOutput;
 /* kinds_attr.c */
@@ -90,6 +93,8 @@ extern const PyToffee_RepeatedKind PyToffee_Kind_TensorDims;
 toffee_node *PyToffee_TakeNode(PyToffee_Graph *root, toffee_graph *graph, PyObject *object);
 toffee_tensor *PyToffee_TakeTensor(PyToffee_Graph *root, toffee_graph *graph, PyObject *object);
 toffee_graph *PyToffee_TakeGraph(PyToffee_Graph *root, toffee_graph *graph, PyObject *object);
+/* The copy is in ROOT's graph, not yet in its list. */
+toffee_graph *PyToffee_TakeFunction(PyToffee_Graph *root, PyObject *object);
 /* As above, into *OUT. 0, or -1. */
 TOFFEE_NODISCARD int PyToffee_TakeAttr(PyToffee_Graph *root, toffee_graph *graph, PyObject *object,
                                        toffee_attr *out);

@@ -405,8 +405,10 @@ tensor_set_data_type(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
         PyErr_Format(PyExc_ValueError, "%lld is no data_type", (long long)number);
         return -1;
     }
-    if (tensor->n_elements != 0 && toffee_dtype_get((toffee_dtype)number)->n_bytes !=
-                                       toffee_dtype_get(tensor->dtype)->n_bytes) {
+    if (tensor->n_elements != 0 && (toffee_dtype_get((toffee_dtype)number)->n_bytes !=
+                                        toffee_dtype_get(tensor->dtype)->n_bytes ||
+                                    toffee_dtype_get((toffee_dtype)number)->packed_bits !=
+                                        toffee_dtype_get(tensor->dtype)->packed_bits)) {
         PyErr_Format(
             PyExc_ValueError,
             "data_type %s has another size than %s: convert the values with NumPy and make "
@@ -424,7 +426,7 @@ static PyGetSetDef tensor_getset[] = {
     {"dims", PyToffee_Repeated_Get, PyToffee_Repeated_Set,
      "Sizes; may be regrouped, not made more or fewer elements.",
      (void *)&PyToffee_Kind_TensorDims},
-    {"doc_string", tensor_get_doc, NULL, "Always dropped on writing: the file pads with it.", NULL},
+    {"doc_string", tensor_get_doc, NULL, "Text for people; spaces at its end are padding.", NULL},
     {"name", tensor_get_name, tensor_set_name, "Name; an initializer gives the value so named.",
      NULL},
     {"raw_data", tensor_get_raw_data, tensor_set_raw_data,

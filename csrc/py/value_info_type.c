@@ -1,12 +1,11 @@
 /* csrc/py/value_info_type.c -- toffee.ValueInfo: the name and the type of a value. */
 #include "py/repeated.h"
 
+#include <string.h>
+
 #include "bridge/pyerr.h"
 #include "ir/equal.h"
-
-/* Indexes into state->TypeViews: the messages inside ValueInfoProto.type, as ONNX users read them.
- */
-enum { VIEW_TYPE, VIEW_TENSOR, VIEW_SHAPE, VIEW_DIM };
+#include "ir/print.h"
 
 PyObject *
 PyToffee_Value_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffee_value *value)
@@ -126,6 +125,7 @@ value_set_dtype(PyObject *self, PyObject *number_object, void *Py_UNUSED(closure
         return -1;
     }
     value_of(self)->type.dtype = (toffee_dtype)number;
+    value_of(self)->type.more = NULL;
     return 0;
 }
 
@@ -199,6 +199,7 @@ value_set_shape(PyObject *self, PyObject *shape, void *Py_UNUSED(closure))
     if (shape == Py_None) {
         value->type.rank = -1;
         value->type.dims = NULL;
+        value->type.more = NULL;
         return 0;
     }
     if (PyUnicode_Check(shape)) {
@@ -230,6 +231,7 @@ value_set_shape(PyObject *self, PyObject *shape, void *Py_UNUSED(closure))
     }
     value->type.rank = (int32_t)rank;
     value->type.dims = dims;
+    value->type.more = NULL;
     rc = 0;
 done:
     Py_DECREF(items);
@@ -264,7 +266,7 @@ view_dims(PyToffee_State *state, const toffee_type *type)
 
     for (int32_t i = 0; dims != NULL && i < type->rank; i++) {
         const toffee_dim *dim = &type->dims[i];
-        PyObject *view = view_make(state->TypeViews[VIEW_DIM],
+        PyObject *view = view_make(state->TypeViews[PYTOFFEE_VIEW_DIM],
                                    PyLong_FromLongLong(dim->value >= 0 ? dim->value : 0),
                                    PyToffee_Str_ToPython(dim->param), 2);
 
@@ -278,23 +280,91 @@ view_dims(PyToffee_State *state, const toffee_type *type)
 }
 
 static PyObject *
-value_get_type(PyObject *self, void *Py_UNUSED(closure))
+view_tensor(PyToffee_State *state, const toffee_type *type)
 {
-    PyToffee_State *state = PyToffee_StateOf(self);
-    const toffee_type *type = &value_of(self)->type;
-    PyObject *shape = type->rank >= 0
-                          ? view_make(state->TypeViews[VIEW_SHAPE], view_dims(state, type), NULL, 1)
-                          : Py_NewRef(Py_None);
-    PyObject *elem_type = shape != NULL ? PyLong_FromLong((long)type->dtype) : NULL;
-    PyObject *tensor_type = NULL;
+    PyObject *elem_type = PyLong_FromLong((long)type->dtype);
+    PyObject *shape = NULL;
 
-    if (elem_type == NULL) {
-        Py_XDECREF(shape);
+    if (elem_type != NULL) {
+        shape = type->rank >= 0 ? view_make(state->TypeViews[PYTOFFEE_VIEW_SHAPE],
+                                            view_dims(state, type), NULL, 1)
+                                : Py_NewRef(Py_None);
+    }
+    return view_make(state->TypeViews[PYTOFFEE_VIEW_TENSOR], elem_type, shape, 2);
+}
+
+/* What is in a type that is no tensor's. */
+static PyObject *
+view_more(PyToffee_State *state, const toffee_type_more *more)
+{
+    static const toffee_type nothing = {.rank = -1};
+    const toffee_type *elem = more->elem != NULL ? more->elem : &nothing;
+    PyObject *view = NULL;
+
+    if (Py_EnterRecursiveCall(" while showing a type")) {
         return NULL;
     }
-    tensor_type = view_make(state->TypeViews[VIEW_TENSOR], elem_type, shape, 2);
-    return tensor_type != NULL ? view_make(state->TypeViews[VIEW_TYPE], tensor_type, NULL, 1)
-                               : NULL;
+    if (more->kind == TOFFEE_TYPE_IS_SPARSE) {
+        view = view_tensor(state, elem);
+    }
+    else if (more->kind == TOFFEE_TYPE_IS_MAP) {
+        PyObject *key = PyLong_FromLong((long)more->key);
+        PyObject *value = key != NULL ? PyToffee_Type_View(state, elem) : NULL;
+
+        view = view_make(state->TypeViews[PYTOFFEE_VIEW_MAP], key, value, 2);
+    }
+    else {
+        view = view_make(state->TypeViews[PYTOFFEE_VIEW_ELEM], PyToffee_Type_View(state, elem),
+                         NULL, 1);
+    }
+    Py_LeaveRecursiveCall();
+    return view;
+}
+
+/* Fields of the view by kind; the first is there for every type, as in ONNX. */
+static const char *const type_names[] = {
+    [TOFFEE_TYPE_IS_TENSOR] = "tensor_type",        [TOFFEE_TYPE_IS_SEQUENCE] = "sequence_type",
+    [TOFFEE_TYPE_IS_OPTIONAL] = "optional_type",    [TOFFEE_TYPE_IS_MAP] = "map_type",
+    [TOFFEE_TYPE_IS_SPARSE] = "sparse_tensor_type", [TOFFEE_TYPE_IS_OPAQUE] = "",
+};
+#define VIEW_WHICH TOFFEE_TYPE_IS_OPAQUE /* the field after those */
+
+PyObject *
+PyToffee_Type_View(PyToffee_State *state, const toffee_type *type)
+{
+    toffee_type_kind kind = toffee_type_get_kind(type);
+    bool known =
+        kind != TOFFEE_TYPE_IS_TENSOR || type->dtype != TOFFEE_DTYPE_UNDEFINED || type->rank >= 0;
+    PyObject *view = PyStructSequence_New(state->TypeViews[PYTOFFEE_VIEW_TYPE]);
+    PyObject *field = view != NULL ? view_tensor(state, type) : NULL;
+
+    if (field == NULL) {
+        Py_XDECREF(view);
+        return NULL;
+    }
+    PyStructSequence_SET_ITEM(view, TOFFEE_TYPE_IS_TENSOR, field);
+    for (int i = TOFFEE_TYPE_IS_SEQUENCE; i < VIEW_WHICH; i++) {
+        field = (int)kind == i ? view_more(state, type->more) : Py_NewRef(Py_None);
+        if (field == NULL) {
+            Py_DECREF(view);
+            return NULL;
+        }
+        PyStructSequence_SET_ITEM(view, i, field);
+    }
+    field = PyUnicode_FromString(known ? type_names[kind] : "");
+    if (field == NULL) {
+        Py_CLEAR(view);
+    }
+    else {
+        PyStructSequence_SET_ITEM(view, VIEW_WHICH, field);
+    }
+    return view;
+}
+
+static PyObject *
+value_get_type(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyToffee_Type_View(PyToffee_StateOf(self), &value_of(self)->type);
 }
 
 static PyGetSetDef value_getset[] = {
@@ -306,24 +376,50 @@ static PyGetSetDef value_getset[] = {
      "A tuple with an int, a symbol (str) or None for each dimension; None: rank not known.", NULL},
     {"type", value_get_type, NULL,
      "Read-only view as ONNX has it: type.tensor_type.elem_type, .shape.dim[i].dim_value, "
-     ".dim_param.",
+     ".dim_param; type.which names the field that is there: tensor_type, sequence_type, "
+     "optional_type, map_type, sparse_tensor_type, or ''.",
      NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* --- behaviour -------------------------------------------------------------------------------- */
 
+/* "Sequence(Float(3))": a type that is no tensor's. */
+static PyObject *
+value_type_text(PyObject *self)
+{
+    toffee_status st = TOFFEE_STATUS_INIT;
+    toffee_arena *scratch = toffee_arena_new();
+    char *text = NULL;
+    size_t length = 0;
+    PyObject *result = NULL;
+
+    if (scratch == NULL) {
+        return PyErr_NoMemory();
+    }
+    if (toffee_print_type(&value_of(self)->type, scratch, &text, &length, &st) == TOFFEE_OK) {
+        result = PyUnicode_DecodeUTF8(text, (Py_ssize_t)length, "backslashreplace");
+    }
+    else {
+        PyToffee_Err_Set(PyToffee_StateOf(self), &st);
+    }
+    toffee_arena_free(scratch);
+    return result;
+}
+
 static PyObject *
 value_repr(PyObject *self)
 {
     const toffee_type *type = &value_of(self)->type;
+    bool tensor = toffee_type_get_kind(type) == TOFFEE_TYPE_IS_TENSOR;
     PyObject *name = value_get_name(self, NULL);
-    PyObject *shape = value_get_shape(self, NULL);
+    PyObject *shape = tensor ? value_get_shape(self, NULL) : value_type_text(self);
     PyObject *text = NULL;
 
     if (name != NULL && shape != NULL) {
-        text = PyUnicode_FromFormat("<toffee.ValueInfo %R %s %R>", name,
-                                    toffee_dtype_get(type->dtype)->name, shape);
+        text = tensor ? PyUnicode_FromFormat("<toffee.ValueInfo %R %s %R>", name,
+                                             toffee_dtype_get(type->dtype)->name, shape)
+                      : PyUnicode_FromFormat("<toffee.ValueInfo %R %U>", name, shape);
     }
     Py_XDECREF(name);
     Py_XDECREF(shape);
@@ -343,7 +439,8 @@ value_richcompare(PyObject *self, PyObject *other, int op)
     a = value_of(self);
     b = value_of(other);
     equal = PyToffee_Str_Equal(a->name, b->name) && PyToffee_Str_Equal(a->doc, b->doc) &&
-            toffee_type_equal(&a->type, &b->type);
+            toffee_type_equal(&a->type, &b->type) && a->extra.n == b->extra.n &&
+            (a->extra.n == 0 || memcmp(a->extra.data, b->extra.data, a->extra.n) == 0);
     return PyBool_FromLong(equal == (op == Py_EQ));
 }
 
@@ -397,8 +494,14 @@ static PyType_Spec value_spec = {
     .slots = value_slots,
 };
 
-static PyStructSequence_Field type_fields[] = {{"tensor_type", "What a tensor is made of."},
-                                               {NULL, NULL}};
+static PyStructSequence_Field type_fields[] = {
+    {"tensor_type", "What a tensor is made of; of unknown type if it is none."},
+    {"sequence_type", "What a sequence is made of, or None."},
+    {"optional_type", "What may be there, or None."},
+    {"map_type", "Keys and values of a map, or None."},
+    {"sparse_tensor_type", "What a sparse tensor is made of, or None."},
+    {"which", "Name of the one field that is there, or ''."},
+    {NULL, NULL}};
 static PyStructSequence_Field tensor_fields[] = {
     {"elem_type", "A constant of toffee.Tensor."},
     {"shape", "The dimensions, or None when not even their number is known."},
@@ -408,11 +511,26 @@ static PyStructSequence_Field dim_fields[] = {{"dim_value", "The size; 0 when it
                                               {"dim_param", "Its symbol, or ''."},
                                               {NULL, NULL}};
 
+static PyStructSequence_Field elem_fields[] = {{"elem_type", "The type of what is inside."},
+                                               {NULL, NULL}};
+static PyStructSequence_Field map_fields[] = {{"key_type", "A constant of toffee.Tensor."},
+                                              {"value_type", "The type of the values."},
+                                              {NULL, NULL}};
+static PyStructSequence_Field sparse_fields[] = {
+    {"values", "The elements that are not zero, as a Tensor."},
+    {"indices", "Where they stand, as a Tensor, or None."},
+    {"dims", "Sizes of the whole."},
+    {NULL, NULL}};
+
+/* Of the first, what is no tensor is found by name only: as a tuple it has one element. */
 static PyStructSequence_Desc view_descs[] = {
-    [VIEW_TYPE] = {"toffee.TypeView", NULL, type_fields, 1},
-    [VIEW_TENSOR] = {"toffee.TensorTypeView", NULL, tensor_fields, 2},
-    [VIEW_SHAPE] = {"toffee.ShapeView", NULL, shape_fields, 1},
-    [VIEW_DIM] = {"toffee.DimView", NULL, dim_fields, 2},
+    [PYTOFFEE_VIEW_TYPE] = {"toffee.TypeView", NULL, type_fields, 1},
+    [PYTOFFEE_VIEW_TENSOR] = {"toffee.TensorTypeView", NULL, tensor_fields, 2},
+    [PYTOFFEE_VIEW_SHAPE] = {"toffee.ShapeView", NULL, shape_fields, 1},
+    [PYTOFFEE_VIEW_DIM] = {"toffee.DimView", NULL, dim_fields, 2},
+    [PYTOFFEE_VIEW_ELEM] = {"toffee.ElemTypeView", NULL, elem_fields, 1},
+    [PYTOFFEE_VIEW_MAP] = {"toffee.MapTypeView", NULL, map_fields, 2},
+    [PYTOFFEE_VIEW_SPARSE] = {"toffee.SparseTensorView", NULL, sparse_fields, 3},
 };
 
 int

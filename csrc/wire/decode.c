@@ -1,9 +1,10 @@
-/* csrc/wire/decode.c -- models, graphs, nodes, values. */
+/* csrc/wire/decode.c -- graphs and functions, nodes, and what they list. */
 #include "wire/decode.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/function.h"
 #include "wire/utf8.h"
 
 /* Room for COUNT elements of a TOFFEE_VEC that is empty, so that pushes do not outgrow it. */
@@ -16,11 +17,13 @@ typedef struct {
     toffee_decoder *dec;
     toffee_reader *reader;
     toffee_graph *graph;
-    bool names_inputs;    /* in field 3; else input_info lists them, as in ONNX */
-    bool names_outputs;   /* in field 4 */
-    toffee_ptrmap listed; /* values that are inputs, outputs or in value_infos */
-    toffee_ptrmap props;  /* key -> index in graph->props, plus one */
-    toffee_ptrmap opsets; /* domain -> index in graph->opsets, plus one */
+    bool names_inputs;                /* in field 3; else input_info lists them, as in ONNX */
+    bool names_outputs;               /* in field 4 */
+    toffee_ptrmap listed;             /* values that are inputs, outputs or in value_infos */
+    toffee_ptrmap props;              /* key -> index in graph->props, plus one */
+    toffee_ptrmap opsets;             /* domain -> index in graph->opsets, plus one */
+    toffee_prop_place place;          /* of the properties that are read */
+    TOFFEE_VEC(toffee_bytes) repeats; /* value_infos of values that are declared already */
 } decode_frame;
 
 toffee_code
@@ -101,6 +104,57 @@ decode_key_part(toffee_decoder *dec, toffee_reader *reader, const toffee_part *p
 {
     *out = NULL;
     return part->n != 0 ? toffee_decode_key(dec, reader, &part->last, out, st) : TOFFEE_OK;
+}
+
+/* ---- what is not understood ---- */
+
+/* The unknown fields of READER's message and then the N_MORE fields MORE, as one piece. */
+static toffee_code
+decode_keep(toffee_decoder *dec, toffee_reader *reader, const toffee_bytes *more, size_t n_more,
+            toffee_bytes *out, toffee_status *st)
+{
+    size_t n = dec->dialect != TOFFEE_DIALECT_EARLY ? reader->n_unknown : 0;
+    size_t n_unknown = n;
+    size_t used = 0;
+    void *kept = NULL;
+
+    *out = (toffee_bytes){0};
+    for (size_t i = 0; i < n_more; i++) {
+        n += more[i].n; /* fields of one message: no overflow */
+    }
+    if (n == 0) {
+        return TOFFEE_OK;
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(dec, reader, NULL, n, 1, &kept, st));
+    reader->at = reader->begin;
+    while (used < n_unknown) {
+        toffee_item item = {0};
+        toffee_bytes whole = {0};
+
+        TOFFEE_RETURN_IF_ERROR(toffee_reader_next(reader, &item, st));
+        whole = toffee_item_whole(&item);
+        if (item.tag == NULL || (item.field == NULL && whole.n > n_unknown - used)) {
+            break; /* somebody writes to the mapped file */
+        }
+        if (item.field == NULL) {
+            memcpy((uint8_t *)kept + used, whole.data, whole.n);
+            used += whole.n;
+        }
+    }
+    used = n_unknown;
+    for (size_t i = 0; i < n_more; i++) {
+        memcpy((uint8_t *)kept + used, more[i].data, more[i].n);
+        used += more[i].n;
+    }
+    *out = (toffee_bytes){.data = kept, .n = n};
+    return TOFFEE_OK;
+}
+
+toffee_code
+toffee_decode_extra(toffee_decoder *dec, toffee_reader *reader, toffee_bytes *out,
+                    toffee_status *st)
+{
+    return decode_keep(dec, reader, NULL, 0, out, st);
 }
 
 /* ONNX spells its default domain in two ways. */
@@ -194,6 +248,9 @@ decode_node(decode_frame *frame, const toffee_item *item, toffee_status *st)
         decode_key_part(dec, &reader, &parts[TOFFEE_NODE_DOMAIN], &node->domain, st));
     node->domain = decode_plain_domain(node->domain);
     TOFFEE_RETURN_IF_ERROR(
+        decode_key_part(dec, &reader, &parts[TOFFEE_NODE_OVERLOAD], &node->overload, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_extra(dec, &reader, &node->extra, st));
+    TOFFEE_RETURN_IF_ERROR(
         DECODE_RESERVE(dec, &reader, &node->inputs, parts[TOFFEE_NODE_INPUT].n, st));
     TOFFEE_RETURN_IF_ERROR(
         DECODE_RESERVE(dec, &reader, &node->outputs, parts[TOFFEE_NODE_OUTPUT].n, st));
@@ -243,7 +300,7 @@ decode_input_info(decode_frame *frame, const toffee_item *item, toffee_status *s
     toffee_value *value = NULL;
 
     TOFFEE_RETURN_IF_ERROR(
-        toffee_decode_value_info(frame->dec, frame->reader, item, frame->graph, &value, st));
+        toffee_decode_value_info(frame->dec, frame->reader, item, frame->graph, NULL, &value, st));
     TOFFEE_RETURN_IF_ERROR(decode_listed(frame, value, st));
     return frame->names_inputs ? TOFFEE_OK : toffee_graph_add_input(frame->graph, value, st);
 }
@@ -254,20 +311,24 @@ decode_output_info(decode_frame *frame, const toffee_item *item, toffee_status *
     toffee_value *value = NULL;
 
     TOFFEE_RETURN_IF_ERROR(
-        toffee_decode_value_info(frame->dec, frame->reader, item, frame->graph, &value, st));
+        toffee_decode_value_info(frame->dec, frame->reader, item, frame->graph, NULL, &value, st));
     TOFFEE_RETURN_IF_ERROR(decode_listed(frame, value, st));
     return frame->names_outputs ? TOFFEE_OK : toffee_graph_add_output(frame->graph, value, st);
 }
 
+/* A value that is an input or an output, or was here before, keeps its type; what is said of it
+ * again is kept as it is. */
 static toffee_code
 decode_inner_info(decode_frame *frame, const toffee_item *item, toffee_status *st)
 {
     toffee_value *value = NULL;
 
-    TOFFEE_RETURN_IF_ERROR(
-        toffee_decode_value_info(frame->dec, frame->reader, item, frame->graph, &value, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_value_info(frame->dec, frame->reader, item, frame->graph,
+                                                    &frame->listed, &value, st));
     if (toffee_ptrmap_get(&frame->listed, value) != NULL) {
-        return TOFFEE_OK;
+        return TOFFEE_VEC_PUSH(frame->dec->scratch, &frame->repeats, toffee_item_whole(item))
+                   ? TOFFEE_OK
+                   : toffee_fail_nomem(st);
     }
     TOFFEE_RETURN_IF_ERROR(decode_listed(frame, value, st));
     return toffee_graph_add_value_info(frame->graph, value, st);
@@ -290,8 +351,21 @@ decode_initializer(decode_frame *frame, const toffee_item *item, toffee_status *
 static toffee_code
 decode_sparse(decode_frame *frame, const toffee_item *item, toffee_status *st)
 {
-    return toffee_reader_fail(frame->reader, item, TOFFEE_ERR_FORMAT, st,
-                              "sparse initializers are not supported; store the tensor dense");
+    toffee_graph *graph = frame->graph;
+    toffee_sparse *sparse = NULL;
+    toffee_value *value = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_decode_sparse(frame->dec, frame->reader, item, graph, &sparse, st));
+    if (sparse->values->name == NULL) {
+        return toffee_reader_fail(frame->reader, item, TOFFEE_ERR_FORMAT, st,
+                                  "the sparse initializer has no name, which its values should "
+                                  "have");
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_graph_value(graph, sparse->values->name, &value, st));
+    return TOFFEE_VEC_PUSH(graph->arena, &graph->sparse_initializers, sparse)
+               ? TOFFEE_OK
+               : toffee_fail_nomem(st);
 }
 
 /* ---- properties and opsets: the last one of a key counts ---- */
@@ -318,7 +392,17 @@ decode_put_prop(decode_frame *frame, toffee_prop prop, toffee_status *st)
     size_t at = 0;
 
     TOFFEE_RETURN_IF_ERROR(decode_place(frame, &frame->props, prop.key, graph->props.n, &at, st));
+    prop.place = frame->place;
     if (at < graph->props.n) {
+        const toffee_prop *before = &graph->props.data[at];
+
+        if (before->place != prop.place) {
+            const toffee_str *in_graph =
+                before->graph_value != NULL ? before->graph_value : before->value;
+
+            prop.place = TOFFEE_PROP_IN_BOTH;
+            prop.graph_value = in_graph != prop.value ? in_graph : NULL;
+        }
         graph->props.data[at] = prop;
         return TOFFEE_OK;
     }
@@ -388,7 +472,55 @@ decode_opset(decode_frame *frame, const toffee_item *item, toffee_status *st)
     return decode_put_opset(frame, opset, st);
 }
 
-/* ---- graphs ---- */
+/* ---- graphs and functions ---- */
+
+static toffee_code decode_function(decode_frame *frame, const toffee_item *item, toffee_status *st);
+
+/* Inputs and outputs of a function have no types of their own: value_info may declare them. */
+static toffee_code
+decode_function_input(decode_frame *frame, const toffee_item *item, toffee_status *st)
+{
+    toffee_value *value = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_decode_named_value(frame->dec, frame->reader, item, frame->graph, &value, st));
+    return toffee_graph_add_input(frame->graph, value, st);
+}
+
+static toffee_code
+decode_function_output(decode_frame *frame, const toffee_item *item, toffee_status *st)
+{
+    toffee_value *value = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_decode_named_value(frame->dec, frame->reader, item, frame->graph, &value, st));
+    return toffee_graph_add_output(frame->graph, value, st);
+}
+
+static toffee_code
+decode_function_attr(decode_frame *frame, const toffee_item *item, toffee_status *st)
+{
+    toffee_graph *graph = frame->graph;
+    const toffee_str *name = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_key(frame->dec, frame->reader, item, &name, st));
+    TOFFEE_RETURN_IF_ERROR(decode_or_empty(frame, &name, st));
+    return TOFFEE_VEC_PUSH(graph->arena, &graph->function->attr_names, name)
+               ? TOFFEE_OK
+               : toffee_fail_nomem(st);
+}
+
+static toffee_code
+decode_function_default(decode_frame *frame, const toffee_item *item, toffee_status *st)
+{
+    toffee_graph *graph = frame->graph;
+    toffee_attr attr = {0};
+
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_attr(frame->dec, frame->reader, item, graph, &attr, st));
+    return TOFFEE_VEC_PUSH(graph->arena, &graph->function->attr_defaults, attr)
+               ? TOFFEE_OK
+               : toffee_fail_nomem(st);
+}
 
 typedef toffee_code (*decode_fn)(decode_frame *frame, const toffee_item *item, toffee_status *st);
 
@@ -410,11 +542,24 @@ static const decode_list graph_lists[] = {
     {TOFFEE_GRAPH_VALUE_INFO, decode_inner_info},
     {TOFFEE_GRAPH_PROP, decode_prop},
     {TOFFEE_GRAPH_OPSET, decode_opset},
+    {TOFFEE_GRAPH_FUNCTION, decode_function},
 };
 
 static const decode_list model_lists[] = {
     {TOFFEE_MODEL_PROP, decode_prop},
     {TOFFEE_MODEL_OPSET, decode_opset},
+    {TOFFEE_MODEL_FUNCTION, decode_function},
+};
+
+static const decode_list function_lists[] = {
+    {TOFFEE_FUNCTION_INPUT, decode_function_input},
+    {TOFFEE_FUNCTION_OUTPUT, decode_function_output},
+    {TOFFEE_FUNCTION_ATTR, decode_function_attr},
+    {TOFFEE_FUNCTION_ATTR_DEFAULT, decode_function_default},
+    {TOFFEE_FUNCTION_NODE, decode_node},
+    {TOFFEE_FUNCTION_VALUE_INFO, decode_inner_info},
+    {TOFFEE_FUNCTION_PROP, decode_prop},
+    {TOFFEE_FUNCTION_OPSET, decode_opset},
 };
 
 static toffee_code
@@ -484,6 +629,33 @@ decode_graph_header(toffee_decoder *dec, toffee_reader *reader, const toffee_par
     return TOFFEE_OK;
 }
 
+/* Notes which inputs with an initializer are declared all the same. PART is input_info. */
+static toffee_code
+decode_mark_listed(decode_frame *frame, const toffee_part *part, toffee_status *st)
+{
+    const toffee_graph *graph = frame->graph;
+
+    if (frame->names_inputs) {
+        /* Only then some inputs may be without a declaration: those that have one are found by
+         * their names, which are known by now. */
+        toffee_reader_seek(frame->reader, part);
+        for (size_t i = 0; i < part->n && graph->initializers.n != 0; i++) {
+            toffee_item item = {0};
+            toffee_value *value = NULL;
+
+            TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(frame->reader, part, &item, st));
+            TOFFEE_RETURN_IF_ERROR(toffee_decode_value_info(
+                frame->dec, frame->reader, &item, frame->graph, &frame->listed, &value, st));
+            value->is_listed = value->is_input && value->tensor != NULL;
+        }
+        return TOFFEE_OK;
+    }
+    for (size_t i = 0; i < graph->inputs.n; i++) {
+        graph->inputs.data[i]->is_listed = graph->inputs.data[i]->tensor != NULL;
+    }
+    return TOFFEE_OK;
+}
+
 toffee_code
 toffee_decode_graph(toffee_decoder *dec, toffee_reader *outer, const toffee_item *item,
                     toffee_graph *graph, toffee_status *st)
@@ -503,118 +675,70 @@ toffee_decode_graph(toffee_decoder *dec, toffee_reader *outer, const toffee_item
     TOFFEE_RETURN_IF_ERROR(decode_frame_init(&frame, dec, &reader, graph, st));
     frame.names_inputs = parts[TOFFEE_GRAPH_INPUT].n != 0;
     frame.names_outputs = parts[TOFFEE_GRAPH_OUTPUT].n != 0;
+    if (graph == dec->root &&
+        (dec->dialect == TOFFEE_DIALECT_ONNX || parts[TOFFEE_GRAPH_ENVELOPE].n != 0)) {
+        frame.place = TOFFEE_PROP_IN_GRAPH;
+    }
     TOFFEE_RETURN_IF_ERROR(decode_graph_header(dec, &reader, parts, graph, st));
-    return decode_lists(&frame, parts, graph_lists, TOFFEE_COUNTOF(graph_lists), st);
-}
-
-/* ---- the whole file ---- */
-
-/* What the envelope says that the graph in it does not. */
-static toffee_code
-decode_model_header(toffee_decoder *dec, toffee_reader *reader, const toffee_part *parts,
-                    toffee_graph *graph, toffee_status *st)
-{
-    const toffee_str *doc = NULL;
-
-    if (graph->producer_tag == NULL) {
-        TOFFEE_RETURN_IF_ERROR(toffee_decode_part(dec, reader, &parts[TOFFEE_MODEL_PRODUCER_NAME],
-                                                  &graph->producer_tag, st));
-    }
-    if (graph->domain == NULL) {
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_decode_part(dec, reader, &parts[TOFFEE_MODEL_DOMAIN], &graph->domain, st));
-    }
-    if (graph->ir_version == 0) {
-        graph->ir_version =
-            TOFFEE_IR_VERSION; /* its nodes are ONNX nodes, which is what that says */
-    }
-    TOFFEE_RETURN_IF_ERROR(toffee_decode_part(dec, reader, &parts[TOFFEE_MODEL_DOC], &doc, st));
-    /* toffee's own envelope has a doc_string of spaces: padding. */
-    if (graph->doc == NULL && doc != NULL && strspn(doc->text, " ") != doc->length) {
-        graph->doc = doc;
-    }
-    return TOFFEE_OK;
+    TOFFEE_RETURN_IF_ERROR(
+        decode_lists(&frame, parts, graph_lists, TOFFEE_COUNTOF(graph_lists), st));
+    TOFFEE_RETURN_IF_ERROR(decode_mark_listed(&frame, &parts[TOFFEE_GRAPH_INPUT_INFO], st));
+    TOFFEE_RETURN_IF_ERROR(
+        decode_keep(dec, &reader, frame.repeats.data, frame.repeats.n, &graph->extra, st));
+    return parts[TOFFEE_GRAPH_ENVELOPE].n != 0
+               ? toffee_decode_envelope(dec, &reader, &parts[TOFFEE_GRAPH_ENVELOPE].last, st)
+               : TOFFEE_OK;
 }
 
 static toffee_code
-decode_model(toffee_decoder *dec, toffee_reader *reader, toffee_graph *graph, toffee_status *st)
+decode_function_body(decode_frame *frame, toffee_reader *reader, toffee_graph *graph,
+                     toffee_status *st)
 {
-    toffee_part parts[TOFFEE_N_MODEL_FIELDS];
-    decode_frame frame;
+    toffee_decoder *dec = frame->dec;
+    toffee_part parts[TOFFEE_N_FUNCTION_FIELDS];
+    decode_frame inner;
 
     TOFFEE_RETURN_IF_ERROR(toffee_reader_collect(reader, parts, st));
-    if (parts[TOFFEE_MODEL_GRAPH].n == 0) {
-        return toffee_reader_fail(reader, NULL, TOFFEE_ERR_FORMAT, st,
-                                  "the ONNX model has no graph in it");
-    }
-    if (parts[TOFFEE_MODEL_FUNCTION].n != 0) {
-        return toffee_reader_fail(reader, &parts[TOFFEE_MODEL_FUNCTION].last, TOFFEE_ERR_FORMAT, st,
-                                  "ONNX models with functions of their own are not supported; "
-                                  "inline them first (onnx.inliner.inline_local_functions)");
-    }
+    TOFFEE_RETURN_IF_ERROR(decode_frame_init(&inner, dec, reader, graph, st));
     TOFFEE_RETURN_IF_ERROR(
-        toffee_decode_graph(dec, reader, &parts[TOFFEE_MODEL_GRAPH].last, graph, st));
-    TOFFEE_RETURN_IF_ERROR(decode_model_header(dec, reader, parts, graph, st));
-    TOFFEE_RETURN_IF_ERROR(decode_frame_init(&frame, dec, reader, graph, st));
-    return decode_lists(&frame, parts, model_lists, TOFFEE_COUNTOF(model_lists), st);
+        decode_key_part(dec, reader, &parts[TOFFEE_FUNCTION_NAME], &graph->name, st));
+    TOFFEE_RETURN_IF_ERROR(
+        decode_key_part(dec, reader, &parts[TOFFEE_FUNCTION_DOMAIN], &graph->domain, st));
+    graph->domain = decode_plain_domain(graph->domain);
+    TOFFEE_RETURN_IF_ERROR(decode_key_part(dec, reader, &parts[TOFFEE_FUNCTION_OVERLOAD],
+                                           &graph->function->overload, st));
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_decode_part(dec, reader, &parts[TOFFEE_FUNCTION_DOC], &graph->doc, st));
+    TOFFEE_RETURN_IF_ERROR(
+        decode_lists(&inner, parts, function_lists, TOFFEE_COUNTOF(function_lists), st));
+    return decode_keep(dec, reader, inner.repeats.data, inner.repeats.n, &graph->extra, st);
 }
 
-/* One attempt; *AGAIN asks for another with late_enum. */
 static toffee_code
-decode_attempt(const uint8_t *data, size_t n, toffee_dialect dialect, const char *folder,
-               bool late_enum, bool *again, toffee_graph **out, toffee_status *st)
+decode_function(decode_frame *frame, const toffee_item *item, toffee_status *st)
 {
-    toffee_code rc = TOFFEE_OK;
-    toffee_graph *graph = NULL;
-    toffee_decoder dec = {.dialect = dialect, .late_enum = late_enum};
+    toffee_decoder *dec = frame->dec;
+    toffee_graph *function = NULL;
     toffee_reader reader;
+    void *nothing = NULL;
 
-    *out = NULL;
-    *again = false;
-    rc = toffee_graph_new(&graph, st);
-    if (rc != TOFFEE_OK) {
-        goto done;
-    }
-    dec.scratch = toffee_arena_new();
-    if (dec.scratch == NULL) {
-        rc = toffee_fail_nomem(st);
-        goto done;
-    }
-    dec.root = graph;
-    if (__builtin_mul_overflow((uint64_t)n, 2, &dec.budget) ||
-        __builtin_add_overflow(dec.budget, TOFFEE_LOAD_SPARE_BYTES, &dec.budget)) {
-        dec.budget = UINT64_MAX;
-    }
-    dec.external = (toffee_external){.folder = folder, .arena = dec.scratch};
-    if (dialect == TOFFEE_DIALECT_ONNX) {
-        toffee_reader_init(&reader, data, n, toffee_fields_of(TOFFEE_MESSAGE_MODEL, dialect));
-        rc = decode_model(&dec, &reader, graph, st);
-    }
-    else {
-        toffee_reader_init(&reader, data, n, toffee_fields_of(TOFFEE_MESSAGE_GRAPH, dialect));
-        rc = toffee_decode_graph(&dec, &reader, NULL, graph, st);
-    }
-    if (rc != TOFFEE_OK) {
-        *again = dec.wants_late_enum;
-        goto done;
-    }
-    *out = graph;
-    graph = NULL;
-done:
-    toffee_arena_free(dec.scratch);
-    toffee_graph_free(graph);
-    return rc;
+    TOFFEE_RETURN_IF_ERROR(toffee_reader_enter(
+        &reader, frame->reader, item, toffee_fields_of(TOFFEE_MESSAGE_FUNCTION, dec->dialect), st));
+    /* As for subgraphs: two bytes in a file, and hundreds here. */
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(dec, &reader, NULL, 0, 0, &nothing, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_function_new(dec->root, &function, st));
+    TOFFEE_RETURN_IF_ERROR(decode_function_body(frame, &reader, function, st));
+    return toffee_graph_add_function(dec->root, function, st);
 }
 
 toffee_code
-toffee_decode(const uint8_t *data, size_t n, toffee_dialect dialect, const char *folder,
-              toffee_graph **out, toffee_status *st)
+toffee_decode_model_lists(toffee_decoder *dec, toffee_reader *reader, const toffee_part *parts,
+                          bool props_only, toffee_status *st)
 {
-    bool again = false;
-    toffee_code rc = decode_attempt(data, n, dialect, folder, false, &again, out, st);
+    decode_frame frame;
 
-    if (rc == TOFFEE_ERR_FORMAT && again) {
-        rc = decode_attempt(data, n, dialect, folder, true, &again, out, st);
-    }
-    return rc;
+    TOFFEE_RETURN_IF_ERROR(decode_frame_init(&frame, dec, reader, dec->root, st));
+    frame.place = TOFFEE_PROP_IN_MODEL;
+    return decode_lists(&frame, parts, model_lists, props_only ? 1 : TOFFEE_COUNTOF(model_lists),
+                        st);
 }

@@ -176,16 +176,89 @@ attr_graphs(attr_frame *frame, toffee_status *st)
     return TOFFEE_OK;
 }
 
+static toffee_code
+attr_sparse(attr_frame *frame, toffee_status *st)
+{
+    size_t n = frame->part->n;
+    void *sparse = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(frame->dec, frame->reader, NULL, n,
+                                               sizeof(toffee_sparse *), &sparse, st));
+    toffee_reader_seek(frame->reader, frame->part);
+    for (size_t i = 0; i < n; i++) {
+        toffee_item item = {0};
+
+        TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(frame->reader, frame->part, &item, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_decode_sparse(frame->dec, frame->reader, &item, frame->graph,
+                                                    (toffee_sparse **)sparse + i, st));
+    }
+    frame->attr->n = n;
+    frame->attr->sparse = sparse;
+    return TOFFEE_OK;
+}
+
+static toffee_code
+attr_types(attr_frame *frame, toffee_status *st)
+{
+    size_t n = frame->part->n;
+    void *types = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_decode_alloc(frame->dec, frame->reader, NULL, n, sizeof(toffee_type), &types, st));
+    toffee_reader_seek(frame->reader, frame->part);
+    for (size_t i = 0; i < n; i++) {
+        toffee_item item = {0};
+
+        TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(frame->reader, frame->part, &item, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_decode_type(frame->dec, frame->reader, &item, (toffee_type *)types + i, st));
+    }
+    frame->attr->n = n;
+    frame->attr->types = types;
+    return TOFFEE_OK;
+}
+
+/* One of them: a list of one, of which the last in the file counts. */
+static toffee_code
+attr_one_sparse(attr_frame *frame, toffee_status *st)
+{
+    toffee_part last = *frame->part;
+
+    if (last.n == 0) {
+        return attr_missing(frame, st);
+    }
+    last.n = 1;
+    last.first = last.last.tag;
+    frame->part = &last;
+    return attr_sparse(frame, st);
+}
+
+static toffee_code
+attr_one_type(attr_frame *frame, toffee_status *st)
+{
+    toffee_part last = *frame->part;
+
+    if (last.n == 0) {
+        return attr_missing(frame, st);
+    }
+    last.n = 1;
+    last.first = last.last.tag;
+    frame->part = &last;
+    return attr_types(frame, st);
+}
+
 /* ---- the attribute ---- */
 
 /* By field, in the order of toffee_attr_type. */
 static toffee_code (*const attr_readers[TOFFEE_N_ATTR_VALUE_FIELDS])(attr_frame *,
                                                                      toffee_status *) = {
-    [TOFFEE_ATTR_FIELD_F] = attr_float,         [TOFFEE_ATTR_FIELD_I] = attr_int,
-    [TOFFEE_ATTR_FIELD_S] = attr_string,        [TOFFEE_ATTR_FIELD_T] = attr_tensor,
-    [TOFFEE_ATTR_FIELD_G] = attr_graph,         [TOFFEE_ATTR_FIELD_FLOATS] = attr_floats,
-    [TOFFEE_ATTR_FIELD_INTS] = attr_ints,       [TOFFEE_ATTR_FIELD_STRINGS] = attr_strings,
-    [TOFFEE_ATTR_FIELD_TENSORS] = attr_tensors, [TOFFEE_ATTR_FIELD_GRAPHS] = attr_graphs,
+    [TOFFEE_ATTR_FIELD_F] = attr_float,           [TOFFEE_ATTR_FIELD_I] = attr_int,
+    [TOFFEE_ATTR_FIELD_S] = attr_string,          [TOFFEE_ATTR_FIELD_T] = attr_tensor,
+    [TOFFEE_ATTR_FIELD_G] = attr_graph,           [TOFFEE_ATTR_FIELD_FLOATS] = attr_floats,
+    [TOFFEE_ATTR_FIELD_INTS] = attr_ints,         [TOFFEE_ATTR_FIELD_STRINGS] = attr_strings,
+    [TOFFEE_ATTR_FIELD_TENSORS] = attr_tensors,   [TOFFEE_ATTR_FIELD_GRAPHS] = attr_graphs,
+    [TOFFEE_ATTR_FIELD_SPARSE] = attr_one_sparse, [TOFFEE_ATTR_FIELD_SPARSES] = attr_sparse,
+    [TOFFEE_ATTR_FIELD_TP] = attr_one_type,       [TOFFEE_ATTR_FIELD_TPS] = attr_types,
 };
 
 /* The type that is said, or else the one of the field that is there. */
@@ -203,10 +276,10 @@ attr_find_type(attr_frame *frame, const toffee_part *parts, toffee_status *st)
             set = i;
         }
     }
-    if (type > TOFFEE_ATTR_GRAPHS) {
+    if (type > TOFFEE_ATTR_TYPE_PROTOS) {
         return toffee_reader_fail(frame->reader, &said->last, TOFFEE_ERR_FORMAT, st,
                                   "%llu is no attribute type that toffee knows (1 to %d)",
-                                  (unsigned long long)type, TOFFEE_ATTR_GRAPHS);
+                                  (unsigned long long)type, TOFFEE_ATTR_TYPE_PROTOS);
     }
     if (n_set > 1) {
         return toffee_reader_fail(frame->reader, NULL, TOFFEE_ERR_FORMAT, st,
@@ -238,6 +311,30 @@ attr_find_type(attr_frame *frame, const toffee_part *parts, toffee_status *st)
     }
     frame->attr->type = (toffee_attr_type)type;
     frame->part = &parts[type - 1];
+    return TOFFEE_OK;
+}
+
+/* An attribute that stands for one of the function around it: it has a type and no value. */
+static toffee_code
+attr_reference(attr_frame *frame, const toffee_part *parts, toffee_status *st)
+{
+    uint64_t type = parts[TOFFEE_ATTR_FIELD_TYPE].last.value;
+
+    if (type > TOFFEE_ATTR_TYPE_PROTOS) {
+        return toffee_reader_fail(frame->reader, &parts[TOFFEE_ATTR_FIELD_TYPE].last,
+                                  TOFFEE_ERR_FORMAT, st,
+                                  "%llu is no attribute type that toffee knows (1 to %d)",
+                                  (unsigned long long)type, TOFFEE_ATTR_TYPE_PROTOS);
+    }
+    for (size_t i = 0; i < TOFFEE_N_ATTR_VALUE_FIELDS; i++) {
+        if (parts[i].n != 0) {
+            return toffee_reader_fail(frame->reader, &parts[i].last, TOFFEE_ERR_FORMAT, st,
+                                      "attribute '%.200s' refers to attribute '%.200s' of the "
+                                      "function and has a value too",
+                                      frame->attr->name->text, frame->attr->ref->text);
+        }
+    }
+    frame->attr->type = (toffee_attr_type)type;
     return TOFFEE_OK;
 }
 
@@ -279,6 +376,14 @@ toffee_decode_attr(toffee_decoder *dec, toffee_reader *outer, const toffee_item 
     }
     TOFFEE_RETURN_IF_ERROR(
         toffee_decode_part(dec, &reader, &parts[TOFFEE_ATTR_FIELD_DOC], &out->doc, st));
+    if (parts[TOFFEE_ATTR_FIELD_REF].n != 0) {
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_decode_key(dec, &reader, &parts[TOFFEE_ATTR_FIELD_REF].last, &out->ref, st));
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_extra(dec, &reader, &out->extra, st));
+    if (out->ref != NULL) {
+        return attr_reference(&frame, parts, st);
+    }
     TOFFEE_RETURN_IF_ERROR(attr_find_type(&frame, parts, st));
     TOFFEE_RETURN_IF_ERROR(attr_readers[out->type - 1](&frame, st));
     if (dec->dialect == TOFFEE_DIALECT_EARLY) {

@@ -35,6 +35,14 @@ static const tensor_list lists[TOFFEE_N_DTYPES] = {
     [TOFFEE_DTYPE_FLOAT8E4M3FNUZ] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
     [TOFFEE_DTYPE_FLOAT8E5M2] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
     [TOFFEE_DTYPE_FLOAT8E5M2FNUZ] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_UINT4] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_INT4] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_FLOAT4E2M1] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_FLOAT8E8M0] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_UINT2] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_INT2] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_FLOAT6E2M3] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
+    [TOFFEE_DTYPE_FLOAT6E3M2] = {TOFFEE_TENSOR_INT32_DATA, 1, 1},
 };
 
 /* One tensor while it is read. */
@@ -95,6 +103,16 @@ tensor_filled_list(const tensor_frame *frame)
     return TOFFEE_N_TENSOR_LISTS;
 }
 
+/* Numbers that a typed list must have for N_ELEMENTS of DTYPE in N_BYTES. Elements of four and of
+ * two bits stand in it a byte at a time, those of six bits each for itself. */
+static uint64_t
+tensor_list_wants(toffee_dtype dtype, uint64_t n_elements, uint64_t n_bytes)
+{
+    unsigned bits = toffee_dtype_get(dtype)->packed_bits;
+
+    return bits == 4 || bits == 2 ? n_bytes : n_elements * lists[dtype].per;
+}
+
 /* Whether what the tensor carries is right for DTYPE. */
 static bool
 tensor_fits(const tensor_frame *frame, toffee_dtype dtype)
@@ -110,7 +128,7 @@ tensor_fits(const tensor_frame *frame, toffee_dtype dtype)
     }
     if (filled != TOFFEE_N_TENSOR_LISTS) {
         return filled == lists[dtype].list &&
-               tensor_list_count(frame, filled) / lists[dtype].per == n_elements;
+               tensor_list_count(frame, filled) == tensor_list_wants(dtype, n_elements, n_bytes);
     }
     if (dtype == TOFFEE_DTYPE_STRING) {
         return n_elements == 0;
@@ -144,10 +162,10 @@ tensor_read_type(tensor_frame *frame, toffee_status *st)
         }
     }
     if (frame->dtype == TOFFEE_DTYPE_UNDEFINED) {
-        return toffee_reader_fail(
-            frame->reader, part->n != 0 ? &part->last : NULL, TOFFEE_ERR_FORMAT, st,
-            "data_type %llu is no element type that toffee knows (1 to %d)",
-            (unsigned long long)number, early ? 11 : TOFFEE_DTYPE_FLOAT8E5M2FNUZ);
+        return toffee_reader_fail(frame->reader, part->n != 0 ? &part->last : NULL,
+                                  TOFFEE_ERR_FORMAT, st,
+                                  "data_type %llu is no element type that toffee knows (1 to %d)",
+                                  (unsigned long long)number, early ? 11 : TOFFEE_N_DTYPES - 1);
     }
     if (!toffee_dtype_count(frame->dtype, frame->dims, frame->rank, &frame->n_elements,
                             &frame->n_bytes)) {
@@ -262,6 +280,10 @@ tensor_varints(tensor_frame *frame, const toffee_part *part, const void **data, 
             memcpy((uint8_t *)bytes + used * width, &value, width);
         }
     }
+    if (toffee_dtype_get(frame->dtype)->packed_bits == 6) {
+        /* In place: no byte is written before it has been read. */
+        toffee_dtype_pack(frame->dtype, bytes, n, bytes);
+    }
     *data = bytes;
     return TOFFEE_OK;
 }
@@ -279,9 +301,10 @@ tensor_typed(tensor_frame *frame, int list, const void **data, const toffee_byte
                                   "elements of %s do not belong into '%s'",
                                   toffee_dtype_get(frame->dtype)->name, part->last.field->name);
     }
-    if (n % wanted->per != 0 || n / wanted->per != frame->n_elements) {
-        return tensor_fail_size(frame, &part->last, n, frame->n_elements * wanted->per, "numbers",
-                                st);
+    if (n != tensor_list_wants(frame->dtype, frame->n_elements, frame->n_bytes)) {
+        return tensor_fail_size(frame, &part->last, n,
+                                tensor_list_wants(frame->dtype, frame->n_elements, frame->n_bytes),
+                                "numbers", st);
     }
     if (list == TOFFEE_TENSOR_STRING_DATA) {
         return toffee_decode_strings(frame->dec, frame->reader, part, strings, st);
@@ -474,14 +497,18 @@ toffee_decode_tensor(toffee_decoder *dec, toffee_reader *outer, const toffee_ite
     toffee_part parts[TOFFEE_N_TENSOR_FIELDS];
     tensor_frame frame = {.dec = dec, .reader = &reader, .graph = graph, .parts = parts};
     const toffee_str *name = NULL;
+    const toffee_str *doc = NULL;
     const void *data = NULL;
     const toffee_bytes *strings = NULL;
+    toffee_bytes extra = {0};
     void *nothing = NULL;
 
     TOFFEE_RETURN_IF_ERROR(toffee_reader_enter(
         &reader, outer, item, toffee_fields_of(TOFFEE_MESSAGE_TENSOR, dec->dialect), st));
     TOFFEE_RETURN_IF_ERROR(toffee_reader_collect(&reader, parts, st));
     TOFFEE_RETURN_IF_ERROR(toffee_decode_part(dec, &reader, &parts[TOFFEE_TENSOR_NAME], &name, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_padded(dec, &reader, &parts[TOFFEE_TENSOR_DOC], &doc, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_extra(dec, &reader, &extra, st));
     TOFFEE_RETURN_IF_ERROR(tensor_read_dims(&frame, st));
     TOFFEE_RETURN_IF_ERROR(tensor_read_type(&frame, st));
     TOFFEE_RETURN_IF_ERROR(tensor_read_payload(&frame, &data, &strings, st));
@@ -490,5 +517,68 @@ toffee_decode_tensor(toffee_decoder *dec, toffee_reader *outer, const toffee_ite
                                              frame.rank, frame.n_bytes != 0 ? data : NULL, out,
                                              st));
     (*out)->strings = strings;
+    (*out)->doc = doc;
+    (*out)->extra = extra;
+    return TOFFEE_OK;
+}
+
+/* ---- the sparse tensor ---- */
+
+static toffee_code
+sparse_read_dims(toffee_decoder *dec, toffee_reader *reader, const toffee_part *part,
+                 toffee_sparse *sparse, toffee_status *st)
+{
+    void *dims = NULL;
+
+    if (part->n_numbers > TOFFEE_MAX_RANK) {
+        return toffee_reader_fail(reader, &part->last, TOFFEE_ERR_FORMAT, st,
+                                  "%llu dimensions; the limit is %d",
+                                  (unsigned long long)part->n_numbers, TOFFEE_MAX_RANK);
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(dec, reader, NULL, (size_t)part->n_numbers,
+                                               sizeof(int64_t), &dims, st));
+    sparse->dims = dims;
+    toffee_reader_seek(reader, part);
+    for (size_t i = 0; i < part->n; i++) {
+        toffee_item item = {0};
+
+        TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(reader, part, &item, st));
+        while (item.bytes.n != 0 && (uint64_t)sparse->rank < part->n_numbers) {
+            ((int64_t *)dims)[sparse->rank++] = (int64_t)toffee_reader_take_varint(&item.bytes);
+        }
+    }
+    return TOFFEE_OK;
+}
+
+toffee_code
+toffee_decode_sparse(toffee_decoder *dec, toffee_reader *outer, const toffee_item *item,
+                     toffee_graph *graph, toffee_sparse **out, toffee_status *st)
+{
+    toffee_reader reader;
+    toffee_part parts[TOFFEE_N_SPARSE_FIELDS];
+    const toffee_part *values = &parts[TOFFEE_SPARSE_VALUES];
+    const toffee_part *indices = &parts[TOFFEE_SPARSE_INDICES];
+    toffee_sparse *sparse = NULL;
+    void *made = NULL;
+
+    *out = NULL;
+    TOFFEE_RETURN_IF_ERROR(toffee_reader_enter(
+        &reader, outer, item, toffee_fields_of(TOFFEE_MESSAGE_SPARSE, dec->dialect), st));
+    TOFFEE_RETURN_IF_ERROR(toffee_reader_collect(&reader, parts, st));
+    if (values->n == 0) {
+        return toffee_reader_fail(&reader, NULL, TOFFEE_ERR_FORMAT, st,
+                                  "the sparse tensor has no values");
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(dec, &reader, NULL, 1, sizeof(*sparse), &made, st));
+    sparse = made;
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_decode_tensor(dec, &reader, &values->last, graph, &sparse->values, st));
+    if (indices->n != 0) {
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_decode_tensor(dec, &reader, &indices->last, graph, &sparse->indices, st));
+    }
+    TOFFEE_RETURN_IF_ERROR(sparse_read_dims(dec, &reader, &parts[TOFFEE_SPARSE_DIMS], sparse, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_extra(dec, &reader, &sparse->extra, st));
+    *out = sparse;
     return TOFFEE_OK;
 }

@@ -115,9 +115,9 @@ dialect_is_text(const uint8_t *data, size_t n)
 
 /* ---- top-level fields ---- */
 
-/* What the walk has seen, by field number (up to 20) and wire type: a bit each. */
+/* What the walk has seen, by field number (up to 26) and wire type: a bit each. */
 typedef struct {
-    uint8_t wires[21];
+    uint8_t wires[27];
     bool node_in_2;  /* a field 2 that reads as a node: early, or a Caffe2 NetDef */
     bool name_in_1;  /* a field 1 that is printable text: no node, but a NetDef's name */
     bool opset_in_8; /* a field 8 that reads as an OperatorSetId and not as text */
@@ -231,7 +231,9 @@ dialect_judge(const dialect_sights *seen, toffee_dialect *out, const char **fore
         *out = TOFFEE_DIALECT_ONNX;
         return true;
     }
-    if (sights_have(seen, 20, TOFFEE_TAG_BYTES) || infos) {
+    if (sights_have(seen, 20, TOFFEE_TAG_BYTES) || infos ||
+        (!number_in_1 &&
+         (sights_have(seen, 25, TOFFEE_TAG_BYTES) || sights_have(seen, 26, TOFFEE_TAG_BYTES)))) {
         *out = TOFFEE_DIALECT_CURRENT;
         return true;
     }

@@ -3,7 +3,7 @@
 #define TOFFEE_WIRE_ENCODE_H
 
 #include "ir/graph.h"
-#include "wire/sink.h"
+#include "wire/wire.h"
 
 /* Longest node, value or other part that protobuf-c packs: its lengths have 32 bits, and readers
  * take them as signed. Payloads of initializers do not pass through it and have no such limit. */
@@ -15,8 +15,10 @@
 
 typedef struct {
     bool with_initializers; /* false: those of inputs are left out; see wire.h */
+    bool in_model;          /* the graph stands in an ONNX model, which says the rest itself */
     const char *location;   /* name of the file for large initializers; NULL: they stay inside */
     toffee_sink *data;      /* to that file, at its start; not used if the other sink counts */
+    const toffee_place *places; /* see wire.h */
 } toffee_encode_options;
 
 /* Appends the GraphProto to SINK, without a length before it. The bytes depend on the graph and the
@@ -34,9 +36,10 @@ typedef struct {
 } toffee_encode_envelope;
 
 /* Appends an ONNX ModelProto with the graph in it. As seen from its first byte, the graph starts at
- * a multiple of TOFFEE_ALIGNMENT; it has the bytes that toffee_encode_graph gives. GRAPH is encoded
- * twice, the first time to know its length. Errors: as above; VALUE (a graph of ir_version 1 has no
- * ONNX form). */
+ * a multiple of TOFFEE_ALIGNMENT; it has the bytes that toffee_encode_graph gives, but for
+ * functions and what an ONNX model said, which go to the envelope. GRAPH is encoded twice, the
+ * first time to know its length. Errors: as above; VALUE (a graph of ir_version 1 has no ONNX
+ * form). */
 TOFFEE_NODISCARD toffee_code toffee_encode_model(const toffee_graph *graph,
                                                  const toffee_encode_options *options,
                                                  const toffee_encode_envelope *envelope,

@@ -62,6 +62,7 @@ toffee_load_path(const char *path, toffee_graph **out, toffee_dialect *dialect, 
     if (rc != TOFFEE_OK) {
         goto done;
     }
+    toffee_mapping_rest(mapping);
     mapping = NULL; /* the graph's from now on */
     *out = graph;
     graph = NULL;

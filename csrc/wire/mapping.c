@@ -120,6 +120,14 @@ toffee_mapping_open(const char *path, toffee_mapping **out, toffee_status *st)
 }
 
 void
+toffee_mapping_rest(const toffee_mapping *mapping)
+{
+    if (mapping->mapped) {
+        (void)madvise((void *)(uintptr_t)mapping->data, mapping->n, MADV_DONTNEED);
+    }
+}
+
+void
 toffee_mapping_free(void *ptr)
 {
     toffee_mapping *mapping = ptr;

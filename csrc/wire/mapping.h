@@ -20,6 +20,10 @@ TOFFEE_NODISCARD toffee_code toffee_mapping_open(const char *path, toffee_mappin
 /* The same for an open regular file, which stays open and the caller's. PATH is for messages. */
 TOFFEE_NODISCARD toffee_code toffee_mapping_open_fd(int fd, const char *path, toffee_mapping **out,
                                                     toffee_status *st);
+/* Takes the pages that were looked at out of this process: the kernel maps what is around them as
+ * well, 2 MiB at once for a file written just now, and all that would count as memory in use. The
+ * next look brings them back from the page cache. */
+void toffee_mapping_rest(const toffee_mapping *mapping);
 /* Frees MAPPING, a toffee_mapping; does nothing on NULL. Fits toffee_graph_on_free. */
 void toffee_mapping_free(void *mapping);
 

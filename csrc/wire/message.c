@@ -1,4 +1,5 @@
-/* csrc/wire/message.c -- the graph's structs to protobuf-c's, field by field. */
+/* csrc/wire/message.c -- the graph's structs to protobuf-c's, field by field; functions and the
+ * like are in message_more.c. */
 #include "wire/message.h"
 
 #include <string.h>
@@ -11,19 +12,11 @@
  * graph, and the five of a dimension of a type. (Google's readers follow 100 messages.) */
 #define MESSAGE_MAX_GRAPHS ((TOFFEE_MAX_DEPTH - 7) / 3)
 
-/* Sets *OUT to a new message that INIT, of protobuf-c's making, has initialised. */
-#define MESSAGE_NEW(scratch, out, init)                                                            \
-    ((*(out) = toffee_arena_calloc((scratch)->arena, 1, sizeof(**(out)))) != NULL                  \
-         ? ((init)(*(out)), TOFFEE_OK)                                                             \
-         : toffee_fail_nomem(st))
-/* Sets *OUT to an array of N zeroed elements. */
-#define MESSAGE_ARRAY(scratch, out, n)                                                             \
-    ((*(out) = toffee_arena_calloc((scratch)->arena, (n), sizeof(**(out)))) != NULL                \
-         ? TOFFEE_OK                                                                               \
-         : toffee_fail_nomem(st))
-
 static toffee_code message_graph(toffee_scratch *scratch, const toffee_graph *graph,
                                  Toffee__GraphProto **out, toffee_status *st);
+
+static toffee_code message_type(toffee_scratch *scratch, const toffee_type *type,
+                                Toffee__TypeProto **out, toffee_status *st);
 
 toffee_code
 toffee_scratch_open(toffee_scratch *scratch, toffee_status *st)
@@ -97,12 +90,36 @@ message_terminated(const toffee_str *text, char **out, toffee_status *st)
     return TOFFEE_OK;
 }
 
-/* An optional field: an empty text is not written, as it says the same as none. */
-static toffee_code
-message_text(const toffee_str *text, char **out, toffee_status *st)
+toffee_code
+toffee_message_text(const toffee_str *text, char **out, toffee_status *st)
 {
     *out = NULL;
     return text != NULL && text->length != 0 ? message_terminated(text, out, st) : TOFFEE_OK;
+}
+
+toffee_code
+toffee_message_extra(toffee_scratch *scratch, const toffee_bytes *extra, ProtobufCMessage *msg,
+                     toffee_status *st)
+{
+    ProtobufCMessageUnknownField *field = NULL;
+    uint64_t tag = 0;
+    size_t at = 0;
+
+    if (extra->n == 0) {
+        return TOFFEE_OK;
+    }
+    TOFFEE_RETURN_IF_ERROR(MESSAGE_ARRAY(scratch, &field, 1));
+    do {
+        tag |= (uint64_t)(extra->data[at] & 0x7f) << (7 * at);
+    } while (extra->data[at++] >= 0x80 && at < extra->n && at < 10);
+    /* protobuf-c writes a tag and copies what is behind it: that may as well be several fields. */
+    field->tag = (uint32_t)(tag >> 3);
+    field->wire_type = (ProtobufCWireType)(tag & 7);
+    field->data = (uint8_t *)extra->data + at;
+    field->len = extra->n - at;
+    msg->unknown_fields = field;
+    msg->n_unknown_fields = 1;
+    return TOFFEE_OK;
 }
 
 static toffee_code
@@ -118,9 +135,9 @@ message_value_name(const toffee_value *value, char **out, toffee_status *st)
     return message_terminated(value->name, out, st);
 }
 
-static toffee_code
-message_value_names(toffee_scratch *scratch, toffee_value *const *values, size_t n, char ***out,
-                    toffee_status *st)
+toffee_code
+toffee_message_value_names(toffee_scratch *scratch, toffee_value *const *values, size_t n,
+                           char ***out, toffee_status *st)
 {
     TOFFEE_RETURN_IF_ERROR(MESSAGE_ARRAY(scratch, out, n));
     for (size_t i = 0; i < n; i++) {
@@ -148,15 +165,17 @@ toffee_message_tensor(toffee_scratch *scratch, const toffee_tensor *tensor, bool
     const void *data = NULL;
 
     TOFFEE_RETURN_IF_ERROR(MESSAGE_NEW(scratch, &msg, toffee__tensor_proto__init));
-    TOFFEE_RETURN_IF_ERROR(message_text(tensor->name, &msg->name, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(tensor->name, &msg->name, st));
     msg->n_dims = (size_t)tensor->rank;
     msg->dims = (int64_t *)tensor->dims;
     msg->has_data_type = true;
     msg->data_type = (Toffee__TensorProto__DataType)tensor->dtype;
+    TOFFEE_RETURN_IF_ERROR(toffee_message_extra(scratch, &tensor->extra, &msg->base, st));
     *out = msg;
     if (!payload) {
-        return TOFFEE_OK;
+        return TOFFEE_OK; /* and no doc_string either: it is written where the padding is */
     }
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(tensor->doc, &msg->doc_string, st));
     if (tensor->dtype == TOFFEE_DTYPE_STRING) {
         if (tensor->strings == NULL && tensor->n_elements != 0) {
             return message_no_data(tensor, st);
@@ -277,23 +296,73 @@ message_attr_graphs(toffee_scratch *scratch, const toffee_attr *attr, Toffee__At
     return TOFFEE_OK;
 }
 
-static const message_attr_fn message_attr_fns[] = {
-    [TOFFEE_ATTR_FLOAT] = message_attr_float,     [TOFFEE_ATTR_INT] = message_attr_int,
-    [TOFFEE_ATTR_STRING] = message_attr_string,   [TOFFEE_ATTR_TENSOR] = message_attr_tensor,
-    [TOFFEE_ATTR_GRAPH] = message_attr_graph,     [TOFFEE_ATTR_FLOATS] = message_attr_floats,
-    [TOFFEE_ATTR_INTS] = message_attr_ints,       [TOFFEE_ATTR_STRINGS] = message_attr_strings,
-    [TOFFEE_ATTR_TENSORS] = message_attr_tensors, [TOFFEE_ATTR_GRAPHS] = message_attr_graphs,
-};
+static toffee_code
+message_attr_sparse(toffee_scratch *scratch, const toffee_attr *attr, Toffee__AttributeProto *msg,
+                    toffee_status *st)
+{
+    return toffee_message_sparse(scratch, attr->sparse[0], &msg->sparse_tensor, st);
+}
 
 static toffee_code
-message_attr(toffee_scratch *scratch, const toffee_attr *attr, Toffee__AttributeProto **out,
-             toffee_status *st)
+message_attr_sparses(toffee_scratch *scratch, const toffee_attr *attr, Toffee__AttributeProto *msg,
+                     toffee_status *st)
+{
+    msg->n_sparse_tensors = attr->n;
+    TOFFEE_RETURN_IF_ERROR(MESSAGE_ARRAY(scratch, &msg->sparse_tensors, attr->n));
+    for (size_t i = 0; i < attr->n; i++) {
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_message_sparse(scratch, attr->sparse[i], &msg->sparse_tensors[i], st));
+    }
+    return TOFFEE_OK;
+}
+
+static toffee_code
+message_attr_type(toffee_scratch *scratch, const toffee_attr *attr, Toffee__AttributeProto *msg,
+                  toffee_status *st)
+{
+    return message_type(scratch, &attr->types[0], &msg->tp, st);
+}
+
+static toffee_code
+message_attr_types(toffee_scratch *scratch, const toffee_attr *attr, Toffee__AttributeProto *msg,
+                   toffee_status *st)
+{
+    msg->n_type_protos = attr->n;
+    TOFFEE_RETURN_IF_ERROR(MESSAGE_ARRAY(scratch, &msg->type_protos, attr->n));
+    for (size_t i = 0; i < attr->n; i++) {
+        TOFFEE_RETURN_IF_ERROR(message_type(scratch, &attr->types[i], &msg->type_protos[i], st));
+    }
+    return TOFFEE_OK;
+}
+
+static const message_attr_fn message_attr_fns[] = {
+    [TOFFEE_ATTR_FLOAT] = message_attr_float,
+    [TOFFEE_ATTR_INT] = message_attr_int,
+    [TOFFEE_ATTR_STRING] = message_attr_string,
+    [TOFFEE_ATTR_TENSOR] = message_attr_tensor,
+    [TOFFEE_ATTR_GRAPH] = message_attr_graph,
+    [TOFFEE_ATTR_FLOATS] = message_attr_floats,
+    [TOFFEE_ATTR_INTS] = message_attr_ints,
+    [TOFFEE_ATTR_STRINGS] = message_attr_strings,
+    [TOFFEE_ATTR_TENSORS] = message_attr_tensors,
+    [TOFFEE_ATTR_GRAPHS] = message_attr_graphs,
+    [TOFFEE_ATTR_SPARSE_TENSOR] = message_attr_sparse,
+    [TOFFEE_ATTR_SPARSE_TENSORS] = message_attr_sparses,
+    [TOFFEE_ATTR_TYPE_PROTO] = message_attr_type,
+    [TOFFEE_ATTR_TYPE_PROTOS] = message_attr_types,
+};
+
+toffee_code
+toffee_message_attr(toffee_scratch *scratch, const toffee_attr *attr, Toffee__AttributeProto **out,
+                    toffee_status *st)
 {
     Toffee__AttributeProto *msg = NULL;
 
     TOFFEE_RETURN_IF_ERROR(MESSAGE_NEW(scratch, &msg, toffee__attribute_proto__init));
-    TOFFEE_RETURN_IF_ERROR(message_text(attr->name, &msg->name, st));
-    TOFFEE_RETURN_IF_ERROR(message_text(attr->doc, &msg->doc_string, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(attr->name, &msg->name, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(attr->doc, &msg->doc_string, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(attr->ref, &msg->ref_attr_name, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_extra(scratch, &attr->extra, &msg->base, st));
     *out = msg;
     if ((size_t)attr->type >= TOFFEE_COUNTOF(message_attr_fns) ||
         message_attr_fns[attr->type] == NULL) {
@@ -301,6 +370,9 @@ message_attr(toffee_scratch *scratch, const toffee_attr *attr, Toffee__Attribute
     }
     msg->has_type = !scratch->late;
     msg->type = (Toffee__AttributeProto__AttributeType)attr->type;
+    if (attr->ref != NULL) {
+        return TOFFEE_OK; /* the value is the function's affair */
+    }
     return message_attr_fns[attr->type](scratch, attr, msg, st);
 }
 
@@ -308,20 +380,23 @@ static toffee_code
 message_node_fields(toffee_scratch *scratch, const toffee_node *node, Toffee__NodeProto *msg,
                     toffee_status *st)
 {
-    TOFFEE_RETURN_IF_ERROR(message_text(node->name, &msg->name, st));
-    TOFFEE_RETURN_IF_ERROR(message_text(node->op_type, &msg->op_type, st));
-    TOFFEE_RETURN_IF_ERROR(message_text(node->doc, &msg->doc_string, st));
-    TOFFEE_RETURN_IF_ERROR(message_text(node->domain, &msg->domain, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(node->name, &msg->name, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(node->op_type, &msg->op_type, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(node->doc, &msg->doc_string, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(node->domain, &msg->domain, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(node->overload, &msg->overload, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_extra(scratch, &node->extra, &msg->base, st));
     msg->n_input = node->inputs.n;
     TOFFEE_RETURN_IF_ERROR(
-        message_value_names(scratch, node->inputs.data, node->inputs.n, &msg->input, st));
+        toffee_message_value_names(scratch, node->inputs.data, node->inputs.n, &msg->input, st));
     msg->n_output = node->outputs.n;
     TOFFEE_RETURN_IF_ERROR(
-        message_value_names(scratch, node->outputs.data, node->outputs.n, &msg->output, st));
+        toffee_message_value_names(scratch, node->outputs.data, node->outputs.n, &msg->output, st));
     msg->n_attribute = node->attrs.n;
     TOFFEE_RETURN_IF_ERROR(MESSAGE_ARRAY(scratch, &msg->attribute, node->attrs.n));
     for (size_t i = 0; i < node->attrs.n; i++) {
-        TOFFEE_RETURN_IF_ERROR(message_attr(scratch, &node->attrs.data[i], &msg->attribute[i], st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_message_attr(scratch, &node->attrs.data[i], &msg->attribute[i], st));
     }
     return TOFFEE_OK;
 }
@@ -366,7 +441,7 @@ message_dim(toffee_scratch *scratch, const toffee_dim *dim,
         (*out)->dim_value = dim->value;
         return TOFFEE_OK;
     }
-    return message_text(dim->param, &(*out)->dim_param, st);
+    return toffee_message_text(dim->param, &(*out)->dim_param, st);
 }
 
 static toffee_code
@@ -377,6 +452,9 @@ message_type(toffee_scratch *scratch, const toffee_type *type, Toffee__TypeProto
     Toffee__TensorShapeProto *shape = NULL;
 
     TOFFEE_RETURN_IF_ERROR(MESSAGE_NEW(scratch, out, toffee__type_proto__init));
+    if (type->more != NULL) {
+        return toffee_message_extra(scratch, &type->more->raw, &(*out)->base, st);
+    }
     TOFFEE_RETURN_IF_ERROR(MESSAGE_NEW(scratch, &msg, toffee__type_proto__tensor__init));
     (*out)->tensor_type = msg;
     msg->has_elem_type = true;
@@ -409,6 +487,16 @@ message_tensor_type(toffee_scratch *scratch, const toffee_tensor *tensor, toffee
     return TOFFEE_OK;
 }
 
+/* Whether VALUE has no type of its own, so that its tensor's is written. Of a parameter it is that
+ * of the tensor in any case: what was declared may be older. */
+static bool
+value_goes_by_tensor(const toffee_value *value)
+{
+    return value->tensor != NULL &&
+           ((value->is_input && !value->is_listed) ||
+            (value->type.dtype == TOFFEE_DTYPE_UNDEFINED && value->type.more == NULL));
+}
+
 toffee_code
 toffee_message_value(toffee_scratch *scratch, const toffee_value *value,
                      Toffee__ValueInfoProto **out, toffee_status *st)
@@ -417,12 +505,14 @@ toffee_message_value(toffee_scratch *scratch, const toffee_value *value,
 
     TOFFEE_RETURN_IF_ERROR(MESSAGE_NEW(scratch, out, toffee__value_info_proto__init));
     TOFFEE_RETURN_IF_ERROR(message_value_name(value, &(*out)->name, st));
-    TOFFEE_RETURN_IF_ERROR(message_text(value->doc, &(*out)->doc_string, st));
-    if (value->tensor != NULL) {
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(value->doc, &(*out)->doc_string, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_extra(scratch, &value->extra, &(*out)->base, st));
+    if (value_goes_by_tensor(value)) {
         TOFFEE_RETURN_IF_ERROR(message_tensor_type(scratch, value->tensor, &type, st));
     }
-    return type.dtype != TOFFEE_DTYPE_UNDEFINED ? message_type(scratch, &type, &(*out)->type, st)
-                                                : TOFFEE_OK;
+    return type.dtype != TOFFEE_DTYPE_UNDEFINED || type.more != NULL
+               ? message_type(scratch, &type, &(*out)->type, st)
+               : TOFFEE_OK;
 }
 
 toffee_code
@@ -432,7 +522,7 @@ toffee_message_opset(toffee_scratch *scratch, const toffee_opset *opset,
     TOFFEE_RETURN_IF_ERROR(MESSAGE_NEW(scratch, out, toffee__operator_set_id__init));
     (*out)->has_version = true;
     (*out)->version = opset->version;
-    return message_text(opset->domain, &(*out)->domain, st);
+    return toffee_message_text(opset->domain, &(*out)->domain, st);
 }
 
 toffee_code
@@ -440,20 +530,21 @@ toffee_message_prop(toffee_scratch *scratch, const toffee_prop *prop,
                     Toffee__StringStringEntry **out, toffee_status *st)
 {
     TOFFEE_RETURN_IF_ERROR(MESSAGE_NEW(scratch, out, toffee__string_string_entry__init));
-    TOFFEE_RETURN_IF_ERROR(message_text(prop->key, &(*out)->key, st));
-    return message_text(prop->value, &(*out)->value, st);
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(prop->key, &(*out)->key, st));
+    return toffee_message_text(prop->value, &(*out)->value, st);
 }
 
 static toffee_code
 message_set_names(toffee_scratch *scratch, const toffee_graph *graph, Toffee__GraphProto *msg,
                   toffee_status *st)
 {
-    TOFFEE_RETURN_IF_ERROR(message_text(graph->name, &msg->name, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(graph->name, &msg->name, st));
     msg->n_input = graph->inputs.n;
     TOFFEE_RETURN_IF_ERROR(
-        message_value_names(scratch, graph->inputs.data, graph->inputs.n, &msg->input, st));
+        toffee_message_value_names(scratch, graph->inputs.data, graph->inputs.n, &msg->input, st));
     msg->n_output = graph->outputs.n;
-    return message_value_names(scratch, graph->outputs.data, graph->outputs.n, &msg->output, st);
+    return toffee_message_value_names(scratch, graph->outputs.data, graph->outputs.n, &msg->output,
+                                      st);
 }
 
 static toffee_code
@@ -463,9 +554,13 @@ message_set_about(const toffee_graph *graph, Toffee__GraphProto *msg, toffee_sta
     msg->ir_version = graph->ir_version;
     msg->has_producer_version = graph->producer_version != 0;
     msg->producer_version = graph->producer_version;
-    TOFFEE_RETURN_IF_ERROR(message_text(graph->producer_tag, &msg->producer_tag, st));
-    TOFFEE_RETURN_IF_ERROR(message_text(graph->domain, &msg->domain, st));
-    return message_text(graph->doc, &msg->doc_string, st);
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(graph->producer_tag, &msg->producer_tag, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_message_text(graph->domain, &msg->domain, st));
+    if (graph->envelope != NULL && graph->envelope->lends_doc &&
+        graph->doc == graph->envelope->doc) {
+        return TOFFEE_OK; /* it stands there */
+    }
+    return toffee_message_text(graph->doc, &msg->doc_string, st);
 }
 
 toffee_code
@@ -487,7 +582,7 @@ toffee_message_about(toffee_scratch *scratch, const toffee_graph *graph, Toffee_
 bool
 toffee_message_lists_input(const toffee_value *value, bool with_initializers)
 {
-    return !with_initializers || value->tensor == NULL;
+    return !with_initializers || value->tensor == NULL || value->is_listed;
 }
 
 static toffee_code
@@ -527,7 +622,14 @@ message_set_types(toffee_scratch *scratch, const toffee_graph *graph, Toffee__Gr
             toffee_message_opset(scratch, &graph->opsets.data[i], &msg->opset_import[i], st));
     }
     msg->n_opset_import = graph->opsets.n;
-    return TOFFEE_OK;
+    TOFFEE_RETURN_IF_ERROR(
+        MESSAGE_ARRAY(scratch, &msg->sparse_initializer, graph->sparse_initializers.n));
+    for (size_t i = 0; i < graph->sparse_initializers.n; i++) {
+        TOFFEE_RETURN_IF_ERROR(toffee_message_sparse(scratch, graph->sparse_initializers.data[i],
+                                                     &msg->sparse_initializer[i], st));
+    }
+    msg->n_sparse_initializer = graph->sparse_initializers.n;
+    return toffee_message_extra(scratch, &graph->extra, &msg->base, st);
 }
 
 /* The whole of a graph inside a node. The outermost graph is written part by part instead. */

@@ -355,10 +355,20 @@ reader_count(toffee_reader *reader, const toffee_item *item, uint64_t *n, toffee
     return TOFFEE_OK;
 }
 
+toffee_bytes
+toffee_item_whole(const toffee_item *item)
+{
+    return (toffee_bytes){
+        .data = item->tag,
+        .n = (size_t)(item->bytes.data - item->tag) + item->bytes.n,
+    };
+}
+
 toffee_code
 toffee_reader_collect(toffee_reader *reader, toffee_part *parts, toffee_status *st)
 {
     memset(parts, 0, reader->fields->n_meanings * sizeof(*parts));
+    reader->n_unknown = 0;
     for (;;) {
         toffee_item item = {0};
         toffee_part *part = NULL;
@@ -369,6 +379,7 @@ toffee_reader_collect(toffee_reader *reader, toffee_part *parts, toffee_status *
             return TOFFEE_OK;
         }
         if (item.field == NULL) {
+            reader->n_unknown += toffee_item_whole(&item).n;
             continue;
         }
         if ((kind_wires[item.field->kind] >> item.wire & 1) == 0) {

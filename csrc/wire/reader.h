@@ -47,6 +47,7 @@ typedef struct toffee_reader {
     const uint8_t *at;
     const uint8_t *end;
     toffee_item current; /* what errors are about; no tag: the message as a whole */
+    size_t n_unknown;    /* bytes of unknown fields, tags included; set by collect */
     int depth;
 } toffee_reader;
 
@@ -63,9 +64,11 @@ TOFFEE_NODISCARD toffee_code toffee_reader_enter(toffee_reader *inner, toffee_re
  * past the end, groups nested too deep or not closed). */
 TOFFEE_NODISCARD toffee_code toffee_reader_next(toffee_reader *reader, toffee_item *item,
                                                 toffee_status *st);
-/* Walks the whole message into PARTS, one for each meaning of the table. Unknown fields are
- * skipped. Errors: those of toffee_reader_next; FORMAT when a known field has another wire type, or
- * a packed list does not end with an element. */
+/* The bytes of ITEM with its tag, as they stand in the message. */
+toffee_bytes toffee_item_whole(const toffee_item *item);
+/* Walks the whole message into PARTS, one for each meaning of the table. Unknown fields are skipped
+ * and counted. Errors: those of toffee_reader_next; FORMAT when a known field has another wire
+ * type, or a packed list does not end with an element. */
 TOFFEE_NODISCARD toffee_code toffee_reader_collect(toffee_reader *reader, toffee_part *parts,
                                                    toffee_status *st);
 /* Goes back to the first occurrence of PART; its n items follow with toffee_reader_next_of. */

@@ -26,7 +26,7 @@ save_job_make(const toffee_graph *graph, const toffee_save_options *options)
     return (save_job){
         .graph = graph,
         .format = options->format,
-        .encode = {.with_initializers = options->with_initializers},
+        .encode = {.with_initializers = options->with_initializers, .places = options->places},
         .envelope = {.producer = options->producer != NULL ? options->producer : "toffee",
                      .producer_version = options->producer_version},
         .max_bytes = options->max_onnx_bytes != 0 ? options->max_onnx_bytes : TOFFEE_ONNX_MAX_BYTES,

@@ -11,12 +11,19 @@ typedef enum {
     TOFFEE_FORMAT_ONNX,   /* the same bytes in a ModelProto */
 } toffee_format;
 
+/* Where the bytes of an initializer are already. */
+typedef struct {
+    const char *location; /* of the file, as readers shall find it; NULL: the bytes are written */
+    uint64_t offset;      /* of the first byte in it */
+} toffee_place;
+
 typedef struct {
     toffee_format format;
     bool with_initializers;       /* false: export_params=False; every input then has a type */
     const char *producer;         /* of the ONNX envelope; NULL: "toffee" */
     const char *producer_version; /* NULL: none */
     uint64_t max_onnx_bytes;      /* more: large initializers go to PATH.data; 0: the default */
+    const toffee_place *places;   /* one for each initializer, in order; NULL: all are written */
 } toffee_save_options;
 
 /* Writes GRAPH to PATH, atomically: on failure what was there is untouched (what happens to an
