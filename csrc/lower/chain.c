@@ -1,6 +1,8 @@
 /* csrc/lower/chain.c */
 #include "lower/chain.h"
 
+#include "lower/shape.h"
+
 #include <string.h>
 
 /* Keeps the first error; true while there is none. */
@@ -308,25 +310,10 @@ toffee_chain_transpose(toffee_chain *chain, toffee_value *x, const int64_t *perm
 toffee_value *
 toffee_chain_expand(toffee_chain *chain, toffee_value *x, const int64_t *dims, int32_t rank)
 {
-    toffee_value *inputs[2] = {x, NULL};
     toffee_value *out = NULL;
-    bool same = false;
 
-    if (chain->rc != TOFFEE_OK) {
-        return NULL;
-    }
-    same = toffee_value_rank(x) == rank;
-    for (int32_t i = 0; same && i < rank; i++) {
-        same = toffee_value_dim(x, i) == dims[i];
-    }
-    if (same) {
-        return x;
-    }
-    if (chain_keep(chain,
-                   toffee_const_ints(chain->lo, dims, (size_t)rank, &inputs[1], chain->st)) &&
-        chain_keep(chain, toffee_emit(chain->lo, "Expand", inputs, 2, toffee_value_dtype(x), NULL,
-                                      &out, chain->st))) {
-        chain_keep(chain, toffee_value_set_type(out, toffee_value_dtype(x), dims, rank, chain->st));
+    if (chain->rc == TOFFEE_OK) {
+        chain_keep(chain, toffee_expand(chain->lo, x, dims, rank, &out, chain->st));
     }
     return out;
 }

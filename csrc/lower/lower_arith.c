@@ -200,7 +200,7 @@ number_is_power_of_two(const toffee_arg *arg)
 }
 
 /* As Python divides floats: floor(a / b) would give 10 for 1.0 // 0.1, since the quotient rounds up
- * to 10. By a power of two the quotient does not round. */
+ * to 10. By a power of two the quotient does not round. An infinity divided so is NaN. */
 static toffee_value *
 chain_floor_divide_floats(toffee_chain *chain, toffee_value *a, toffee_value *b,
                           const toffee_arg *arg, toffee_dtype dtype)
@@ -211,8 +211,10 @@ chain_floor_divide_floats(toffee_chain *chain, toffee_value *a, toffee_value *b,
     toffee_value *whole = NULL;
 
     if (number_is_power_of_two(arg)) {
+        rest = toffee_chain_binary(chain, "Sub", a, a); /* 0; NaN of what is infinite */
         a = toffee_chain_binary(chain, "Div", a, b);
-        return toffee_chain_unary(chain, "Floor", a);
+        a = toffee_chain_unary(chain, "Floor", a);
+        return toffee_chain_binary(chain, "Add", a, rest);
     }
     rest = chain_fmod(chain, a, b, dtype);
     wrong = chain_wrong_sign(chain, rest, b, arg, dtype);
@@ -369,7 +371,8 @@ arg_is_absent(const toffee_arg *arg)
 }
 
 /* aten::clamp(self, min?, max?), clip, clamp_min(self, min), clamp_max(self, max)
- *   -> Clip(self, min?, max?), or Max and Min where a bound is a tensor with dimensions. */
+ *   -> Clip(self, min, max), or Max and Min where a bound is a tensor with dimensions, or is
+ * missing: a Clip of floats with one bound takes infinities to the largest finite numbers. */
 static toffee_code
 lower_clamp(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -391,7 +394,8 @@ lower_clamp(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     if (chain.rc != TOFFEE_OK) {
         return chain.rc;
     }
-    if (arg_is_scalar(args[1]) && arg_is_scalar(args[2])) {
+    if (arg_is_scalar(args[1]) && arg_is_scalar(args[2]) &&
+        (!toffee_dtype_is_float(dtype) || (inputs[1] != NULL && inputs[2] != NULL))) {
         TOFFEE_RETURN_IF_ERROR(toffee_emit_wide(lo, "Clip", inputs, 3, dtype, NULL, &out, st));
         return toffee_lower_return(lo, call, 0, out, st);
     }

@@ -1,8 +1,6 @@
 /* csrc/lower/lower_math.c -- functions of one operand, element by element. */
 #include "lower/chain.h"
 
-#include <string.h>
-
 /* The operand, integers and bools as the default float type: what the functions of analysis do. */
 static toffee_value *
 chain_float_operand(toffee_chain *chain, const toffee_call *call)
@@ -33,17 +31,37 @@ lower_float(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return toffee_chain_return(&chain, call, 0, x);
 }
 
-/* aten::neg, abs, sign: one node, of the operand's own dtype. A bool is its own sign. */
+/* aten::sign, sgn: a bool is its own sign; of NaN it is 0 here and NaN in ONNX. */
+static toffee_code
+lower_sign(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
+{
+    toffee_chain chain = TOFFEE_CHAIN(lo, st);
+    toffee_value *x = toffee_call_value(call, "self");
+    toffee_value *sign = NULL;
+    toffee_value *is_nan = NULL;
+
+    if (x == NULL || !toffee_dtype_is_real(toffee_value_dtype(x))) {
+        return TOFFEE_DECLINED;
+    }
+    if (toffee_value_dtype(x) == TOFFEE_DTYPE_BOOL) {
+        return toffee_lower_return(lo, call, 0, x, st);
+    }
+    sign = toffee_chain_unary(&chain, "Sign", x);
+    if (toffee_dtype_is_float(toffee_value_dtype(x))) {
+        is_nan = toffee_chain_test(&chain, "IsNaN", x, NULL);
+        x = toffee_chain_number(&chain, toffee_value_dtype(x), 0);
+        sign = toffee_chain_where(&chain, is_nan, x, sign);
+    }
+    return toffee_chain_return(&chain, call, 0, sign);
+}
+
+/* aten::neg, abs: one node, of the operand's own dtype. */
 static toffee_code
 lower_same(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
     toffee_chain chain = TOFFEE_CHAIN(lo, st);
     toffee_value *x = toffee_call_value(call, "self");
 
-    if (x != NULL && toffee_value_dtype(x) == TOFFEE_DTYPE_BOOL &&
-        strcmp(lo->rule->onnx, "Sign") == 0) {
-        return toffee_lower_return(lo, call, 0, x, st);
-    }
     if (x == NULL || toffee_value_dtype(x) == TOFFEE_DTYPE_BOOL ||
         toffee_dtype_get(toffee_value_dtype(x))->category == TOFFEE_CATEGORY_COMPLEX) {
         return TOFFEE_DECLINED;
@@ -300,8 +318,8 @@ static const toffee_rule rows[] = {
     {"aten::log2", lower_log_base, NULL, 2},   {"aten::logit", lower_logit, NULL, 0},
     {"aten::neg", lower_same, "Neg", 0},       {"aten::reciprocal", lower_float, "Reciprocal", 0},
     {"aten::round", lower_round, NULL, 0},     {"aten::rsqrt", lower_rsqrt, NULL, 0},
-    {"aten::sgn", lower_same, "Sign", 0},      {"aten::sigmoid", lower_float, "Sigmoid", 0},
-    {"aten::sign", lower_same, "Sign", 0},     {"aten::sin", lower_float, "Sin", 0},
+    {"aten::sgn", lower_sign, NULL, 0},        {"aten::sigmoid", lower_float, "Sigmoid", 0},
+    {"aten::sign", lower_sign, NULL, 0},       {"aten::sin", lower_float, "Sin", 0},
     {"aten::sinh", lower_float, "Sinh", 0},    {"aten::sqrt", lower_float, "Sqrt", 0},
     {"aten::square", lower_square, NULL, 0},   {"aten::tan", lower_float, "Tan", 0},
     {"aten::tanh", lower_float, "Tanh", 0},    {"aten::trunc", lower_trunc, NULL, 0},
@@ -315,7 +333,7 @@ static const toffee_rule rows[] = {
     {"prims::log1p", lower_log1p, NULL, 0},    {"prims::log2", lower_log_base, NULL, 2},
     {"prims::neg", lower_same, "Neg", 0},      {"prims::reciprocal", lower_float, "Reciprocal", 0},
     {"prims::round", lower_round, NULL, 0},    {"prims::rsqrt", lower_rsqrt, NULL, 0},
-    {"prims::sign", lower_same, "Sign", 0},    {"prims::sin", lower_float, "Sin", 0},
+    {"prims::sign", lower_sign, NULL, 0},      {"prims::sin", lower_float, "Sin", 0},
     {"prims::sqrt", lower_float, "Sqrt", 0},   {"prims::tan", lower_float, "Tan", 0},
     {"prims::tanh", lower_float, "Tanh", 0},   {"prims::trunc", lower_trunc, NULL, 0},
 };

@@ -117,7 +117,7 @@ lower_matmul(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     toffee_value *b = toffee_call_value(call, lo->rule->onnx);
 
     if (a != NULL && b != NULL && toffee_value_dtype(a) == TOFFEE_DTYPE_BOOL &&
-        toffee_value_dtype(b) == TOFFEE_DTYPE_BOOL) { /* true where any product is */
+        toffee_value_dtype(b) == TOFFEE_DTYPE_BOOL) { /* PyTorch has only empty ones */
         a = toffee_chain_cast(&chain, a, TOFFEE_DTYPE_INT32);
         b = toffee_chain_cast(&chain, b, TOFFEE_DTYPE_INT32);
     }

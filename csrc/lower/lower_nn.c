@@ -40,21 +40,22 @@ lower_activation(toffee_lowering *lo, const toffee_call *call, toffee_status *st
     return toffee_lower_return(lo, call, 0, out, st);
 }
 
-/* aten::relu -> Relu, which knows no unsigned numbers: they stay as they are. ONNX Runtime has none
- * for int64: Max(self, 0) */
+/* aten::relu -> Relu of floats; integers: Max(self, 0), since ONNX Runtime has no Relu of int64 and
+ * fuses that of int32 with a Clip wrongly; unsigned ones stay as they are. */
 static toffee_code
 lower_relu(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
     toffee_value *value = toffee_call_value(call, "self");
+    toffee_dtype dtype = toffee_value_dtype(value);
     toffee_value *zero = NULL;
 
-    if (toffee_value_dtype(value) == TOFFEE_DTYPE_UINT8) {
+    if (dtype == TOFFEE_DTYPE_UINT8) {
         return toffee_lower_return(lo, call, 0, value, st);
     }
-    if (toffee_value_dtype(value) == TOFFEE_DTYPE_INT64) {
-        TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, TOFFEE_DTYPE_INT64, 0, &zero, st));
+    if (toffee_dtype_get(dtype)->category == TOFFEE_CATEGORY_INT) {
+        TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, dtype, 0, &zero, st));
         TOFFEE_RETURN_IF_ERROR(
-            toffee_emit_like(lo, "Max", TOFFEE_INPUTS(value, zero), value, NULL, &value, st));
+            toffee_emit_wide(lo, "Max", TOFFEE_INPUTS(value, zero), dtype, NULL, &value, st));
         return toffee_lower_return(lo, call, 0, value, st);
     }
     TOFFEE_RETURN_IF_ERROR(activation_emit(lo, call, "Relu", NULL, &value, st));

@@ -1,7 +1,9 @@
 /* csrc/lower/lower_norm.c -- normalizations. */
-#include "lower/fit.h"
-
 #include <float.h>
+#include <string.h>
+
+#include "lower/chain.h"
+#include "lower/fit.h"
 
 /* ---- parts ---------------------------------------------------------------------------------- */
 
@@ -170,8 +172,44 @@ batch_norm_return_rest(toffee_lowering *lo, const toffee_call *call, toffee_valu
     return norm_return_statistics(lo, call, 1, input, axes, rank - 1, eps, st);
 }
 
+/* Results from FIRST on, which aten::batch_norm writes and does not return: the running MEAN and
+ * VAR [C] moved towards those of INPUT [N, C, ...] by MOMENTUM. torch counts one element less in
+ * the variance that it keeps, which BatchNormalization does not. */
+static toffee_code
+batch_norm_return_running(toffee_lowering *lo, const toffee_call *call, size_t first,
+                          toffee_value *input, toffee_value *mean, toffee_value *var,
+                          double momentum, toffee_status *st)
+{
+    toffee_chain chain = TOFFEE_CHAIN(lo, st);
+    toffee_dtype dtype = toffee_value_dtype(mean);
+    int32_t rank = toffee_value_rank(input);
+    int64_t axes[TOFFEE_MAX_RANK] = {0};
+    double n = 1;
+    toffee_value *x = toffee_chain_cast(&chain, input, dtype);
+    toffee_value *center = NULL;
+    toffee_value *moved = NULL;
+
+    for (int32_t i = 2; i < rank; i++) {
+        axes[i - 1] = i;
+    }
+    for (int32_t i = 0; i < rank - 1; i++) {
+        n *= (double)toffee_value_dim(input, (int32_t)axes[i]);
+    }
+    center = toffee_chain_reduce(&chain, "ReduceMean", x, axes, (size_t)rank - 1, true);
+    x = toffee_chain_binary(&chain, "Sub", x, center);
+    x = toffee_chain_binary(&chain, "Mul", x, x);
+    x = toffee_chain_reduce(&chain, "ReduceSum", x, axes, (size_t)rank - 1, false);
+    center = toffee_chain_reshape(&chain, center, &(const int64_t){-1}, 1);
+    moved = toffee_chain_binary(&chain, "Add", toffee_chain_with(&chain, "Mul", mean, 1 - momentum),
+                                toffee_chain_with(&chain, "Mul", center, momentum));
+    TOFFEE_RETURN_IF_ERROR(toffee_chain_return(&chain, call, first, moved));
+    moved = toffee_chain_binary(&chain, "Add", toffee_chain_with(&chain, "Mul", var, 1 - momentum),
+                                toffee_chain_with(&chain, "Mul", x, momentum / (n - 1)));
+    return toffee_chain_return(&chain, call, first + 1, moved);
+}
+
 /* BatchNormalization of INPUT [N, C, ...] by running statistics, or by those of INPUT where
- * TRAINING: then the node has the new running statistics as outputs, which nobody reads. torch's
+ * TRAINING: then the node has new running statistics as outputs, which nobody reads. torch's
  * momentum is the share of the new, ONNX's that of the old. */
 static toffee_code
 batch_norm(toffee_lowering *lo, const toffee_call *call, bool training, const char *eps_name,
@@ -185,10 +223,10 @@ batch_norm(toffee_lowering *lo, const toffee_call *call, bool training, const ch
     toffee_dtype dtype = toffee_fit_dtype("BatchNormalization", toffee_value_dtype(input));
     toffee_dtype stat_dtype = mean != NULL ? toffee_value_dtype(mean) : dtype;
     toffee_dtype weight_dtype = weight != NULL ? toffee_value_dtype(weight) : dtype;
-    /* Made-up statistics are constants that others may share, and ONNX Runtime updates statistics
-     * in place: with a momentum of 1 they stay what they are. */
     double eps = toffee_call_float(call, eps_name, 1e-5);
-    double momentum = mean != NULL ? 1 - toffee_call_float(call, momentum_name, 0.1) : 1;
+    double momentum = toffee_call_float(call, momentum_name, 0.1);
+    bool writes_running = training && mean != NULL && var != NULL && call->n_results == 3 &&
+                          strcmp(call->op, "aten::batch_norm") == 0;
     int64_t dims[1] = {0};
     toffee_node *node = NULL;
     toffee_value *out = NULL;
@@ -207,7 +245,10 @@ batch_norm(toffee_lowering *lo, const toffee_call *call, bool training, const ch
                                             TOFFEE_INPUTS(input, weight, bias, mean, var), input,
                                             &node, &out, st));
     TOFFEE_RETURN_IF_ERROR(toffee_node_set_float(node, "epsilon", eps, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_node_set_float(node, "momentum", momentum, st));
+    /* ONNX Runtime writes new statistics over the old, where it may keep other constants that are
+     * equal to them. With a momentum of 1 they stay what they are. */
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_node_set_float(node, "momentum", training ? 1 : 1 - momentum, st));
     if (training) {
         for (int i = 0; i < 2; i++) {
             toffee_value *statistic = NULL;
@@ -218,6 +259,9 @@ batch_norm(toffee_lowering *lo, const toffee_call *call, bool training, const ch
         TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "training_mode", 1, st));
     }
     TOFFEE_RETURN_IF_ERROR(toffee_lower_return(lo, call, 0, out, st));
+    if (writes_running) {
+        return batch_norm_return_running(lo, call, 1, input, mean, var, momentum, st);
+    }
     return batch_norm_return_rest(lo, call, input, training, eps, st);
 }
 

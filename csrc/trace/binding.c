@@ -5,26 +5,20 @@
 
 #include "base/alloc.h"
 #include "bridge/pyerr.h"
+#include "trace/bindmap.h"
+#include "trace/tracer.h" /* what torch.Tensor is */
 
 /* Constants of up to this many bytes are copied into the graph at once, where equal ones are
  * shared; larger ones are written from their own memory. */
 #define COPY_CONSTANT_BYTES 256
 
-#define FIRST_SLOTS 256
-
-typedef struct {
-    PyObject *key; /* the tensor's address; NULL: free. Never followed without asking the weakref */
-    PyToffee_Binding binding;
-} binding_slot;
-
 struct PyToffee_Bindings {
     PyToffee_State *state;
     const PyToffee_DLPack *api;
     toffee_lowering *lo;
+    PyObject *leak;      /* borrowed from the tracer */
     toffee_arena *arena; /* the graph's */
-    binding_slot *slots;
-    size_t n_slots; /* a power of two */
-    size_t n_used;
+    PyToffee_BindMap map;
     TOFFEE_VEC(PyToffee_AliasSet *)
     data_sets;                               /* parameters, inputs, constants: memory from before */
     TOFFEE_VEC(PyToffee_AliasSet *) exposed; /* see PyToffee_AliasSet.is_exposed */
@@ -33,68 +27,24 @@ struct PyToffee_Bindings {
              be used again while the trace knows them */
 };
 
-/* ---- the table ------------------------------------------------------------------------------ */
-
-static binding_slot *
-find_slot(binding_slot *slots, size_t n_slots, PyObject *key)
-{
-    uint64_t hash = (uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15);
-    size_t i = (size_t)(hash >> 32) & (n_slots - 1);
-
-    while (slots[i].key != NULL && slots[i].key != key) {
-        i = (i + 1) & (n_slots - 1);
-    }
-    return &slots[i];
-}
-
-/* Whether the object that REF was made for is TENSOR, alive; the address alone may be reused. */
-static bool
-weakref_is(PyObject *ref, PyObject *tensor)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    PyObject *object = NULL;
-    bool same = PyWeakref_GetRef(ref, &object) > 0 && object == tensor;
-
-    Py_XDECREF(object);
-    return same;
-#else
-    return PyWeakref_GetObject(ref) == tensor; /* borrowed */
-#endif
-}
-
-static bool
-weakref_is_dead(PyObject *ref)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    PyObject *object = NULL;
-    bool dead = PyWeakref_GetRef(ref, &object) <= 0;
-
-    Py_XDECREF(object);
-    return dead;
-#else
-    return PyWeakref_GetObject(ref) == Py_None; /* borrowed */
-#endif
-}
+/* ---- life ----------------------------------------------------------------------------------- */
 
 PyToffee_Bindings *
-PyToffee_Bindings_New(PyToffee_State *state, const PyToffee_DLPack *api, toffee_lowering *lo)
+PyToffee_Bindings_New(PyToffee_State *state, const PyToffee_DLPack *api, toffee_lowering *lo,
+                      PyObject *leak)
 {
     PyToffee_Bindings *table = toffee_malloc(sizeof(*table));
-    binding_slot *slots = toffee_malloc(FIRST_SLOTS * sizeof(*slots));
 
-    if (table == NULL || slots == NULL) {
-        toffee_free(table);
-        toffee_free(slots);
+    if (table == NULL) {
         PyErr_NoMemory();
         return NULL;
     }
-    memset(slots, 0, FIRST_SLOTS * sizeof(*slots));
-    *table = (PyToffee_Bindings){.state = state,
-                                 .api = api,
-                                 .lo = lo,
-                                 .arena = lo->graph->arena,
-                                 .slots = slots,
-                                 .n_slots = FIRST_SLOTS};
+    *table = (PyToffee_Bindings){
+        .state = state, .api = api, .lo = lo, .leak = leak, .arena = lo->graph->arena};
+    if (PyToffee_BindMap_Init(&table->map) < 0) {
+        toffee_free(table);
+        return NULL;
+    }
     return table;
 }
 
@@ -104,95 +54,35 @@ PyToffee_Bindings_Free(PyToffee_Bindings *table)
     if (table == NULL) {
         return;
     }
-    for (size_t i = 0; i < table->n_slots; i++) {
-        Py_XDECREF(table->slots[i].binding.weakref);
-    }
+    PyToffee_BindMap_Free(&table->map);
     for (size_t i = 0; i < table->kept.n; i++) {
         Py_DECREF(table->kept.data[i]);
     }
-    toffee_free(table->slots);
     toffee_free(table);
 }
 
 int
 PyToffee_Bindings_Traverse(PyToffee_Bindings *table, visitproc visit, void *arg)
 {
-    for (size_t i = 0; table != NULL && i < table->n_slots; i++) {
-        Py_VISIT(table->slots[i].binding.weakref);
-    }
     for (size_t i = 0; table != NULL && i < table->kept.n; i++) {
         Py_VISIT(table->kept.data[i]);
     }
-    return 0;
-}
-
-/* Doubles the table, leaving behind the bindings of tensors that have died. */
-static int
-grow(PyToffee_Bindings *table)
-{
-    size_t n_slots = table->n_slots * 2;
-    binding_slot *slots = toffee_malloc(n_slots * sizeof(*slots));
-
-    if (slots == NULL) {
-        return PyToffee_Err_NoMemory();
-    }
-    memset(slots, 0, n_slots * sizeof(*slots));
-    table->n_used = 0;
-    for (size_t i = 0; i < table->n_slots; i++) {
-        binding_slot *old = &table->slots[i];
-
-        if (old->key == NULL) {
-            continue;
-        }
-        if (weakref_is_dead(old->binding.weakref)) {
-            Py_DECREF(old->binding.weakref);
-            continue;
-        }
-        *find_slot(slots, n_slots, old->key) = *old;
-        table->n_used++;
-    }
-    toffee_free(table->slots);
-    table->slots = slots;
-    table->n_slots = n_slots;
-    return 0;
+    return table != NULL ? PyToffee_BindMap_Traverse(&table->map, visit, arg) : 0;
 }
 
 PyToffee_Binding *
 PyToffee_Bindings_Find(PyToffee_Bindings *table, PyObject *tensor)
 {
-    binding_slot *slot = find_slot(table->slots, table->n_slots, tensor);
+    PyToffee_Binding *binding = PyToffee_BindMap_Find(&table->map, tensor);
 
-    return slot->key != NULL && !slot->binding.set->is_forgotten &&
-                   weakref_is(slot->binding.weakref, tensor)
-               ? &slot->binding
-               : NULL;
+    return binding != NULL && !binding->set->is_forgotten ? binding : NULL;
 }
 
-/* Binds TENSOR, in place of an earlier binding of it or of a dead tensor at its address. */
 static int
 bind(PyToffee_Bindings *table, PyObject *tensor, PyToffee_AliasSet *set, toffee_value *value,
      uint64_t generation)
 {
-    binding_slot *slot = NULL;
-
-    if ((table->n_used + 1) * 2 > table->n_slots && grow(table) < 0) {
-        return -1;
-    }
-    slot = find_slot(table->slots, table->n_slots, tensor);
-    if (slot->key == NULL || !weakref_is(slot->binding.weakref, tensor)) {
-        PyObject *ref = PyWeakref_NewRef(tensor, NULL);
-
-        if (ref == NULL) {
-            return -1;
-        }
-        table->n_used += slot->key == NULL;
-        slot->key = tensor;
-        Py_XSETREF(slot->binding.weakref, ref);
-    }
-    slot->binding.set = set;
-    slot->binding.value = value;
-    slot->binding.generation = generation;
-    return 0;
+    return PyToffee_BindMap_Bind(&table->map, tensor, set, value, generation);
 }
 
 /* ---- alias sets ----------------------------------------------------------------------------- */
@@ -324,6 +214,35 @@ find_exposed(const PyToffee_Bindings *table, const PyToffee_TensorInfo *info)
     return NULL;
 }
 
+/* The set of some live tensor, no constant, that the tensor of INFO lies in, or NULL. Linear. */
+static PyToffee_AliasSet *
+find_live_set(const PyToffee_Bindings *table, const PyToffee_TensorInfo *info)
+{
+    for (size_t i = 0; i < table->map.n_slots; i++) {
+        const PyToffee_BindSlot *slot = &table->map.slots[i];
+
+        if (slot->key != NULL && slot->binding.set->kind != PYTOFFEE_CONSTANT &&
+            extent_inside(slot->binding.set, info) && !PyToffee_BindSlot_IsDead(slot)) {
+            return slot->binding.set;
+        }
+    }
+    return NULL;
+}
+
+/* The set of TENSOR, which has no binding: it lies in exposed memory, or it is of a subclass.
+ * Those are made by nn.Parameter(y) and as_subclass(), of which the trace hears nothing, and share
+ * the memory of what they are made of. NULL: TENSOR is data of the moment. */
+static PyToffee_AliasSet *
+find_unbound_set(const PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorInfo *info)
+{
+    PyToffee_AliasSet *set = find_exposed(table, info);
+
+    if (set == NULL && Py_TYPE(tensor) != table->state->trace->types.tensor_type) {
+        set = find_live_set(table, info);
+    }
+    return set;
+}
+
 static int
 expose(PyToffee_Bindings *table, PyToffee_AliasSet *set)
 {
@@ -378,10 +297,11 @@ merge_into(PyToffee_Bindings *table, PyToffee_AliasSet *set)
             continue;
         }
         other->is_merged = true;
-        set->is_torn = set->is_torn || other->is_torn;
-        for (size_t k = 0; k < table->n_slots; k++) {
-            if (table->slots[k].key != NULL && table->slots[k].binding.set == other) {
-                table->slots[k].binding.set = set; /* its value is right until the first write */
+        other->is_torn = false; /* what tore it tears SET, or is merged into it too */
+        for (size_t k = 0; k < table->map.n_slots; k++) {
+            if (table->map.slots[k].key != NULL && table->map.slots[k].binding.set == other) {
+                table->map.slots[k].binding.set =
+                    set; /* its value is right until the first write */
             }
         }
     }
@@ -440,22 +360,49 @@ PyToffee_Bindings_Declare(PyToffee_Bindings *table, PyObject *tensor, const toff
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
+/* Reports TENSOR, of a subclass and of no set, if it was made in this run, which inference mode
+ * shows. What it is made of may be gone: its memory tells nothing, and it counts as data. */
+static int
+report_unknown_descent(PyToffee_Bindings *table, PyObject *tensor)
+{
+    PyObject *answer = NULL;
+    PyObject *reported = NULL;
+    bool is_ours = false;
+
+    answer = PyObject_CallMethod(tensor, "is_inference", NULL);
+    if (answer == NULL) {
+        return -1;
+    }
+    is_ours = answer == Py_True;
+    Py_DECREF(answer);
+    if (!is_ours) {
+        return 0;
+    }
+    reported = PyObject_CallFunction(table->leak, "ss", Py_TYPE(tensor)->tp_name, "a subclass");
+    Py_XDECREF(reported);
+    return reported != NULL ? 0 : -1;
+}
+
 int
 PyToffee_Bindings_IsTraced(PyToffee_Bindings *table, PyObject *tensor)
 {
     const PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
+    bool is_subclass = Py_TYPE(tensor) != table->state->trace->types.tensor_type;
     PyToffee_TensorInfo info;
 
     if (binding != NULL) {
         return binding->set->kind != PYTOFFEE_CONSTANT;
     }
-    if (table->exposed.n == 0) {
+    if (table->exposed.n == 0 && !is_subclass) {
         return 0;
     }
     if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
         return -1;
     }
-    return find_exposed(table, &info) != NULL;
+    if (find_unbound_set(table, tensor, &info) != NULL) {
+        return 1;
+    }
+    return is_subclass ? report_unknown_descent(table, tensor) : 0;
 }
 
 /* An initializer of TENSOR, which nothing has bound: data of the moment. */
@@ -519,7 +466,7 @@ PyToffee_Bindings_Read(PyToffee_Bindings *table, PyObject *tensor)
         return NULL;
     }
     if (set == NULL) {
-        set = find_exposed(table, &info);
+        set = find_unbound_set(table, tensor, &info);
     }
     if (set == NULL) {
         return new_constant(table, tensor, &info);
@@ -594,15 +541,15 @@ adopt_storage(PyToffee_Bindings *table, PyObject *tensor)
         goto done;
     }
     Py_INCREF(storage_view); /* kept has it */
-    for (size_t i = 0; i < table->n_slots; i++) {
-        PyToffee_AliasSet *set = table->slots[i].binding.set;
+    for (size_t i = 0; i < table->map.n_slots; i++) {
+        PyToffee_AliasSet *set = table->map.slots[i].binding.set;
 
         if (set != NULL && set->kind == PYTOFFEE_CONSTANT && !set->is_forgotten &&
             extent_overlaps(set, whole->low, whole->high)) {
             if (copy_initializer(set) < 0) {
                 goto done;
             }
-            table->slots[i].binding.set = whole; /* its value is right until the first write */
+            table->map.slots[i].binding.set = whole; /* its value is right until the first write */
         }
     }
     rc = 0;
@@ -645,7 +592,7 @@ PyToffee_Bindings_BeforeWrite(PyToffee_Bindings *table, PyObject *tensor, bool i
             }
         }
     }
-    if (is_recorded && high != 0 && find_exposed(table, &info) == NULL &&
+    if (is_recorded && high != 0 && find_unbound_set(table, tensor, &info) == NULL &&
         (binding == NULL || binding->set->kind == PYTOFFEE_CONSTANT)) {
         return adopt_storage(table, tensor);
     }
@@ -655,6 +602,7 @@ PyToffee_Bindings_BeforeWrite(PyToffee_Bindings *table, PyObject *tensor, bool i
 int
 PyToffee_Bindings_ForgetConstants(PyToffee_Bindings *table, PyObject *tensor)
 {
+    PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
     PyToffee_TensorInfo info;
     uintptr_t low = 0;
     uintptr_t high = 0;
@@ -666,6 +614,9 @@ PyToffee_Bindings_ForgetConstants(PyToffee_Bindings *table, PyObject *tensor)
         return -1;
     }
     PyToffee_TensorInfo_Extent(&info, &low, &high);
+    if (binding != NULL && binding->set->kind == PYTOFFEE_CONSTANT) {
+        binding->set->is_forgotten = true; /* even if it is empty: its shape may be another now */
+    }
     for (size_t i = 0; i < table->data_sets.n; i++) {
         PyToffee_AliasSet *set = table->data_sets.data[i];
 
@@ -701,7 +652,7 @@ PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor, toffee_value
         return -1;
     }
     if (set == NULL) {
-        set = find_exposed(table, &info);
+        set = find_unbound_set(table, tensor, &info);
     }
     if (set == NULL || !extent_inside(set, &info)) {
         return bind_root(table, tensor, &info, value); /* empty, or new memory: out= resized it */
@@ -769,11 +720,11 @@ find_view_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info, PyObjec
                 outside || operand->set->high == 0 || extent_overlaps(operand->set, low, high);
         }
     }
-    for (size_t i = 0; i < table->n_slots && outside; i++) {
-        const binding_slot *slot = &table->slots[i];
+    for (size_t i = 0; i < table->map.n_slots && outside; i++) {
+        const PyToffee_BindSlot *slot = &table->map.slots[i];
 
-        if (slot->key != NULL && slot->binding.set != NULL &&
-            !weakref_is_dead(slot->binding.weakref) && extent_inside(slot->binding.set, info)) {
+        if (slot->key != NULL && slot->binding.set != NULL && !PyToffee_BindSlot_IsDead(slot) &&
+            extent_inside(slot->binding.set, info)) {
             *out = slot->binding.set;
             return 0;
         }

@@ -54,10 +54,10 @@ typedef struct {
 
 typedef struct PyToffee_Bindings PyToffee_Bindings; /* defined in binding.c */
 
-/* An empty table that makes values with LO (borrowed, must outlive it). NULL with an exception set.
- */
+/* An empty table that makes values with LO and calls LEAK (the hook of tracer.h) for tensors of
+ * unknown descent; both borrowed, must outlive it. NULL with an exception set. */
 PyToffee_Bindings *PyToffee_Bindings_New(PyToffee_State *state, const PyToffee_DLPack *api,
-                                         toffee_lowering *lo);
+                                         toffee_lowering *lo, PyObject *leak);
 /* Lets go of all references; does nothing on NULL. */
 void PyToffee_Bindings_Free(PyToffee_Bindings *table);
 int PyToffee_Bindings_Traverse(PyToffee_Bindings *table, visitproc visit, void *arg);

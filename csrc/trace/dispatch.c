@@ -36,7 +36,7 @@ add_tensor_result(recording *rec, PyObject *tensor)
     toffee_result result = {0};
     PyToffee_TensorInfo info;
 
-    if (PyToffee_TensorInfo_Get(rec->tracer->state->trace->api, tensor, &info) < 0) {
+    if (PyToffee_TensorInfo_Get(&rec->tracer->state->trace->api, tensor, &info) < 0) {
         return -1;
     }
     result.dtype = info.dtype;
@@ -335,17 +335,25 @@ run_on_data(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject
     return returned;
 }
 
-/* Reports WHAT that leaves the trace at this call, for the first operand that depends on an input.
+/* Reports WHAT made from operand INDEX leaves the trace at this call, if that depends on an input.
  */
 static int
-report_leaks(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, const char *what)
+report_leak(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, size_t index,
+            const char *what)
+{
+    PyObject *tensor = arguments->tensors[index];
+    int traced = PyToffee_Bindings_IsTraced(self->bindings, tensor);
+
+    return traced <= 0 ? traced
+                       : PyToffee_Tracer_ReportLeak(self, tensor, arguments->overload->full, what);
+}
+
+/* The same for a number made from all operands. */
+static int
+report_number(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
 {
     for (size_t i = 0; i < arguments->n_operands; i++) {
-        int traced = PyToffee_Bindings_IsTraced(self->bindings, arguments->tensors[i]);
-
-        if (traced < 0 ||
-            (traced > 0 && PyToffee_Tracer_ReportLeak(self, arguments->tensors[i],
-                                                      arguments->overload->full, what) < 0)) {
+        if (report_leak(self, arguments, i, "a value") < 0) {
             return -1;
         }
     }
@@ -509,33 +517,30 @@ any_traced(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
     return 0;
 }
 
-/* Whether one of the tensors after the first is a mask that comes from the trace. A tensor that
- * cannot be looked at is none: the call itself will say what is wrong with it. */
+/* A tensor that cannot be looked at is no mask: the call itself will say what is wrong with it. */
 static bool
-indexes_by_mask(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
+is_mask(const PyToffee_Tracer *self, PyObject *tensor)
 {
-    for (size_t i = 1; i < arguments->n_operands; i++) {
-        PyToffee_TensorInfo info;
+    PyToffee_TensorInfo info;
 
-        if (PyToffee_TensorInfo_Get(self->state->trace->api, arguments->tensors[i], &info) < 0) {
-            PyErr_Clear();
-        }
-        else if ((info.dtype == TOFFEE_DTYPE_BOOL || info.dtype == TOFFEE_DTYPE_UINT8) &&
-                 PyToffee_Bindings_IsTraced(self->bindings, arguments->tensors[i]) > 0) {
-            return true;
-        }
+    if (PyToffee_TensorInfo_Get(&self->state->trace->api, tensor, &info) < 0) {
+        PyErr_Clear();
+        return false;
     }
-    return false;
+    return info.dtype == TOFFEE_DTYPE_BOOL || info.dtype == TOFFEE_DTYPE_UINT8;
 }
 
-/* Operators whose shape depends on data only if this argument is left out, or (NULL) on masks. */
+/* Operators with a shape that does not depend on the data of all their operands. */
 static const struct {
     const char *op;
-    const char *size;
+    const char *size; /* if this argument is given, it depends on none; or NULL */
+    size_t first;     /* it depends on operands from this one on, or on the last one */
+    bool by_mask;     /* and of those only on masks */
 } sized_operators[] = {
-    {"aten::index", NULL},
-    {"aten::one_hot", "num_classes"},
-    {"aten::repeat_interleave", "output_size"},
+    {"aten::index", NULL, 1, true},
+    {"aten::masked_select", NULL, 1, false},
+    {"aten::one_hot", "num_classes", 0, false},
+    {"aten::repeat_interleave", "output_size", 1, false},
 };
 
 /* Whether the argument called NAME was given and is not -1, which stands for "look at the data". */
@@ -552,21 +557,31 @@ size_is_given(const PyToffee_Arguments *arguments, const char *name)
     return false;
 }
 
-/* Whether the shape of what comes out depends on data. */
-static bool
-shape_depends_on_data(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
+/* Reports that the shape of what comes out depends on an input, if it does. */
+static int
+report_data_dependent_shape(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
 {
-    if (!arguments->overload->has_data_dependent_shape) {
-        return false;
-    }
+    size_t first = 0;
+    bool by_mask = false;
+
     for (size_t i = 0; i < TOFFEE_COUNTOF(sized_operators); i++) {
         if (strcmp(arguments->overload->op, sized_operators[i].op) == 0) {
-            return sized_operators[i].size != NULL
-                       ? !size_is_given(arguments, sized_operators[i].size)
-                       : indexes_by_mask(self, arguments);
+            if (sized_operators[i].size != NULL &&
+                size_is_given(arguments, sized_operators[i].size)) {
+                return 0;
+            }
+            first = sized_operators[i].first;
+            by_mask = sized_operators[i].by_mask;
         }
     }
-    return true;
+    first = first < arguments->n_operands ? first : arguments->n_operands - 1;
+    for (size_t i = first; i < arguments->n_operands; i++) {
+        if ((!by_mask || is_mask(self, arguments->tensors[i])) &&
+            report_leak(self, arguments, i, "a shape") < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 PyObject *
@@ -598,12 +613,12 @@ PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, 
         return run_on_data(self, &arguments, args, kwargs);
     }
     if (!overload->returns_tensor && !overload->writes) {
-        if (overload->returns_number && report_leaks(self, &arguments, "a value") < 0) {
+        if (overload->returns_number && report_number(self, &arguments) < 0) {
             return NULL;
         }
         return run(overload, args, kwargs);
     }
-    if (shape_depends_on_data(self, &arguments) && report_leaks(self, &arguments, "a shape") < 0) {
+    if (overload->has_data_dependent_shape && report_data_dependent_shape(self, &arguments) < 0) {
         return NULL;
     }
     if (overload->rule == NULL) {

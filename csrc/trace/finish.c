@@ -4,6 +4,7 @@
 
 #include "bridge/pyerr.h"
 #include "ir/prune.h"
+#include "ops/check.h"
 #include "ops/optable.h"
 
 static toffee_code
@@ -121,12 +122,14 @@ add_inputs(PyToffee_Tracer *self, toffee_status *st)
     return TOFFEE_OK;
 }
 
-/* Declares the type of every value between the nodes whose type is known. */
+/* Declares the type of every value between the nodes whose type is known. *ALL is whether that is
+ * every one of them. */
 static toffee_code
-add_value_infos(toffee_graph *graph, toffee_status *st)
+add_value_infos(toffee_graph *graph, bool *all, toffee_status *st)
 {
     toffee_ptrmap outputs = {0};
 
+    *all = true;
     for (size_t i = 0; i < graph->outputs.n; i++) {
         if (!toffee_ptrmap_set(graph->arena, &outputs, graph->outputs.data[i],
                                graph->outputs.data[i])) {
@@ -139,8 +142,11 @@ add_value_infos(toffee_graph *graph, toffee_status *st)
         for (size_t k = 0; k < node->outputs.n; k++) {
             toffee_value *value = node->outputs.data[k];
 
-            if (value != NULL && value->type.rank >= 0 && value->type.dtype != 0 &&
-                toffee_ptrmap_get(&outputs, value) == NULL) {
+            if (value == NULL || toffee_ptrmap_get(&outputs, value) != NULL) {
+                continue;
+            }
+            *all = *all && value->type.rank >= 0 && value->type.dtype != 0;
+            if (value->type.rank >= 0 && value->type.dtype != 0) {
                 TOFFEE_RETURN_IF_ERROR(toffee_graph_add_value_info(graph, value, st));
             }
         }
@@ -166,15 +172,27 @@ set_header(toffee_graph *graph, toffee_status *st)
     return TOFFEE_OK;
 }
 
+/* Lowerings leave some values between their nodes without a type; it follows from the others. A
+ * graph that the checker refuses stays as it is: to judge it is not the exporter's part. */
+static toffee_code
+infer_the_rest(toffee_graph *graph, toffee_status *st)
+{
+    toffee_code rc = toffee_infer_graph(graph, st);
+
+    return rc == TOFFEE_ERR_CHECK ? TOFFEE_OK : rc;
+}
+
 static toffee_code
 finish_graph(PyToffee_Tracer *self, toffee_status *st)
 {
     toffee_graph *graph = self->graph;
+    bool all_typed = false;
 
     TOFFEE_RETURN_IF_ERROR(add_inputs(self, st));
     TOFFEE_RETURN_IF_ERROR(toffee_number_values(graph, st));
-    TOFFEE_RETURN_IF_ERROR(add_value_infos(graph, st));
-    return set_header(graph, st);
+    TOFFEE_RETURN_IF_ERROR(add_value_infos(graph, &all_typed, st));
+    TOFFEE_RETURN_IF_ERROR(set_header(graph, st));
+    return all_typed ? TOFFEE_OK : infer_the_rest(graph, st);
 }
 
 int

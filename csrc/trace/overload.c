@@ -176,6 +176,44 @@ done:
     return rc;
 }
 
+/* What these return is known without a look at the elements. */
+static const char *const metadata_queries[] = {
+    "aten::_has_compatible_shallow_copy_type",
+    "aten::_has_same_storage_numel",
+    "aten::can_cast",
+    "aten::dim",
+    "aten::is_complex",
+    "aten::is_conj",
+    "aten::is_contiguous",
+    "aten::is_floating_point",
+    "aten::is_inference",
+    "aten::is_neg",
+    "aten::is_pinned",
+    "aten::is_same_size",
+    "aten::is_set_to",
+    "aten::is_signed",
+    "aten::numel",
+    "aten::result_type",
+    "aten::size",
+    "aten::storage_offset",
+    "aten::stride",
+    "aten::sym_numel",
+    "aten::sym_size",
+    "aten::sym_storage_offset",
+    "aten::sym_stride",
+};
+
+static bool
+is_metadata_query(const char *op)
+{
+    for (size_t i = 0; i < TOFFEE_COUNTOF(metadata_queries); i++) {
+        if (strcmp(op, metadata_queries[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int
 parse_returns(PyToffee_OverloadCache *cache, PyObject *schema, PyToffee_Overload *overload)
 {
@@ -284,6 +322,7 @@ parse_overload(PyToffee_OverloadCache *cache, PyObject *func, PyToffee_Overload 
         PyErr_NoMemory();
         goto done;
     }
+    overload->returns_number = overload->returns_number && !is_metadata_query(overload->op);
     overload->rule = toffee_rule_find(overload->op);
     rc = 0;
 done:

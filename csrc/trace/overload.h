@@ -29,9 +29,10 @@ typedef struct {
     bool is_in_place;    /* the first one is: relu_ */
     bool returns_tensor; /* false: a number or nothing */
     bool returns_view; /* some tensor that comes out is a view of one that went in, by the schema */
-    bool is_in_place_view; /* t_, unsqueeze_: changes how a tensor sees its memory, not what is there */
-    bool returns_number;           /* a value leaves the trace: item, equal */
-    bool is_random;                /* tagged nondeterministic_seeded */
+    bool is_in_place_view; /* t_, unsqueeze_: changes how a tensor sees its memory, not what is
+                              there */
+    bool returns_number;   /* a value leaves the trace: item, equal */
+    bool is_random;        /* tagged nondeterministic_seeded */
     bool has_data_dependent_shape; /* tagged dynamic_output_shape */
     const toffee_rule *rule;       /* NULL: has no lowering */
 } PyToffee_Overload;

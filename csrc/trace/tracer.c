@@ -165,8 +165,9 @@ load_dtypes(PyObject *torch, PyToffee_TorchTypes *types)
 
 /* Finds PyTorch's types and exchange API, once an interpreter. */
 static int
-load_torch(struct PyToffee_TraceState *shared)
+load_torch(PyToffee_State *state)
 {
+    struct PyToffee_TraceState *shared = state->trace;
     PyObject *torch = PyImport_ImportModule("torch");
     PyToffee_TorchTypes types = {0};
     int rc = -1;
@@ -179,8 +180,7 @@ load_torch(struct PyToffee_TraceState *shared)
     if (types.tensor_type == NULL || types.dtype_type == NULL || load_dtypes(torch, &types) < 0) {
         goto done;
     }
-    shared->api = PyToffee_DLPack_Get((PyObject *)types.tensor_type);
-    rc = shared->api != NULL ? 0 : -1;
+    rc = PyToffee_DLPack_Init(&shared->api, (PyObject *)types.tensor_type, state->TraceError);
 done:
     Py_DECREF(torch);
     if (rc < 0) {
@@ -215,7 +215,7 @@ tracer_begin(PyObject *op, PyObject *args)
                           &training, &fallback)) {
         return NULL;
     }
-    if (shared->api == NULL && load_torch(shared) < 0) {
+    if (shared->api.exchange == NULL && load_torch(self->state) < 0) {
         return NULL;
     }
     tracer_clear(op);
@@ -241,7 +241,8 @@ tracer_begin(PyObject *op, PyObject *args)
         return PyToffee_Err_Set(self->state, &st);
     }
     self->lo.graph = self->graph;
-    self->bindings = PyToffee_Bindings_New(self->state, shared->api, &self->lo);
+    self->bindings = PyToffee_Bindings_New(self->state, &shared->api, &self->lo,
+                                           self->hooks[PYTOFFEE_HOOK_LEAK]);
     if (self->bindings == NULL) {
         tracer_close(self);
         return NULL;
@@ -504,7 +505,7 @@ PyToffee_Trace_Clear(PyToffee_State *state)
     Py_CLEAR(shared->types.dtypes);
     PyToffee_OverloadCache_Free(shared->overloads);
     shared->overloads = NULL;
-    shared->api = NULL;
+    shared->api = (PyToffee_DLPack){0};
 }
 
 void

@@ -12,8 +12,8 @@
 /* What all traces of an interpreter share. In PyToffee_State.trace. */
 struct PyToffee_TraceState {
     PyToffee_OverloadCache *overloads;
-    const PyToffee_DLPack *api; /* NULL until the first trace */
-    PyToffee_TorchTypes types;  /* strong references, NULL until the first trace */
+    PyToffee_DLPack api;       /* its members are NULL until the first trace */
+    PyToffee_TorchTypes types; /* strong references, NULL until the first trace */
 };
 
 typedef struct {
