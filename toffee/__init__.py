@@ -11,14 +11,18 @@ from . import _autoload
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import backend as backend
     from . import checker as checker
     from . import errors as errors
     from . import helper as helper
     from . import io as io
     from . import numpy_helper as numpy_helper
     from . import printer as printer
+    from . import shape_inference as shape_inference
     from . import torch_toffee as torch_toffee
+    from ._compare import compare as compare
     from ._core import Attribute as Attribute
+    from ._core import Function as Function
     from ._core import Graph as Graph
     from ._core import Node as Node
     from ._core import OperatorSetId as OperatorSetId
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from ._core import StringStringEntry as StringStringEntry
     from ._core import Tensor as Tensor
     from ._core import ValueInfo as ValueInfo
+    from .errors import BackendError as BackendError
     from .errors import CheckError as CheckError
     from .errors import Error as Error
     from .errors import FormatError as FormatError
@@ -33,12 +38,15 @@ if TYPE_CHECKING:
     from .errors import TraceError as TraceError
     from .errors import TraceWarning as TraceWarning
     from .errors import UnsupportedOperatorError as UnsupportedOperatorError
+    from .errors import VerificationError as VerificationError
     from .io import dumps as dumps
     from .io import load as load
     from .io import loads as loads
     from .io import save as save
+    from .shape_inference import infer_shapes as infer_shapes
 
     AttributeProto = Attribute
+    FunctionProto = Function
     GraphProto = Graph
     NodeProto = Node
     TensorProto = Tensor
@@ -50,9 +58,12 @@ __version__ = "0.1.0"
 _NAMES = {
     "Attribute": ("_core", "Attribute"),
     "AttributeProto": ("_core", "Attribute"),
+    "BackendError": ("errors", "BackendError"),
     "CheckError": ("errors", "CheckError"),
     "Error": ("errors", "Error"),
     "FormatError": ("errors", "FormatError"),
+    "Function": ("_core", "Function"),
+    "FunctionProto": ("_core", "Function"),
     "Graph": ("_core", "Graph"),
     "GraphProto": ("_core", "Graph"),
     "LimitError": ("errors", "LimitError"),
@@ -68,16 +79,21 @@ _NAMES = {
     "UnsupportedOperatorError": ("errors", "UnsupportedOperatorError"),
     "ValueInfo": ("_core", "ValueInfo"),
     "ValueInfoProto": ("_core", "ValueInfo"),
+    "VerificationError": ("errors", "VerificationError"),
+    "backend": ("backend", ""),
     "checker": ("checker", ""),
+    "compare": ("_compare", "compare"),
     "dumps": ("io", "dumps"),
     "errors": ("errors", ""),
     "helper": ("helper", ""),
+    "infer_shapes": ("shape_inference", "infer_shapes"),
     "io": ("io", ""),
     "load": ("io", "load"),
     "loads": ("io", "loads"),
     "numpy_helper": ("numpy_helper", ""),
     "printer": ("printer", ""),
     "save": ("io", "save"),
+    "shape_inference": ("shape_inference", ""),
     "torch_toffee": ("torch_toffee", ""),
 }
 

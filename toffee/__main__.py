@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from . import __version__, checker, io
+from . import __version__, checker, io, printer
 from .errors import Error
 
 
@@ -18,7 +18,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _print(args: argparse.Namespace) -> None:
-    text = str(io.load(args.file))
+    text = printer.to_text(io.load(args.file), infer=args.infer)
     print(text)
 
 
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
     show = commands.add_parser("print", help="print the listing")
     show.add_argument("file", metavar="FILE")
+    show.add_argument("--infer", action="store_true", help="with the types that can be inferred")
     show.set_defaults(run=_print)
 
     convert = commands.add_parser(

@@ -64,10 +64,10 @@ def install() -> None:
     Does nothing the second time.
     """
     if not any(finder is _Finder for finder in sys.meta_path):
-        sys.meta_path.append(_Finder)  # type: ignore[arg-type]
+        sys.meta_path.append(_Finder)
     torch = sys.modules.get("torch")
     if torch is not None and "toffee" not in torch.__dict__:
-        torch.toffee = _Lazy(_ALIAS, "Loaded when it is first used.")
+        torch.toffee = _Lazy(_ALIAS, "Loaded when it is first used.")  # type: ignore[attr-defined]
 
 
 def _autoload() -> None:

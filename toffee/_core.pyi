@@ -1,7 +1,7 @@
 """Types of the extension module. tests/test_stubs.py compares this file with the module."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import (
     Any,
     Final,
@@ -85,6 +85,7 @@ class Graph(_Part):
         *,
         doc_string: str = ...,
         domain: str = ...,
+        function: Iterable[Function] = ...,
         initializer: Iterable[Tensor] = ...,
         input: Iterable[str] = ...,
         input_info: Iterable[ValueInfo] = ...,
@@ -105,6 +106,10 @@ class Graph(_Part):
     name: str
     producer_tag: str
     producer_version: int
+    @property
+    def function(self) -> Repeated[Function]: ...
+    @function.setter
+    def function(self, value: Iterable[Function]) -> None: ...
     @property
     def initializer(self) -> Repeated[Tensor]: ...
     @initializer.setter
@@ -141,10 +146,70 @@ class Graph(_Part):
     def value_info(self) -> Repeated[ValueInfo]: ...
     @value_info.setter
     def value_info(self, value: Iterable[ValueInfo]) -> None: ...
+    def to_onnx(self) -> Any: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Node]: ...
     def __copy__(self) -> Graph: ...
     def __deepcopy__(self, memo: Any, /) -> Graph: ...
+
+@final
+class Function(_Part):
+    def __init__(
+        self,
+        *,
+        attribute: Iterable[str] = ...,
+        attribute_proto: Iterable[Attribute] = ...,
+        doc_string: str = ...,
+        domain: str = ...,
+        input: Iterable[str] = ...,
+        metadata_props: Iterable[StringStringEntry] = ...,
+        name: str = ...,
+        node: Iterable[Node] = ...,
+        opset_import: Iterable[OperatorSetId] = ...,
+        output: Iterable[str] = ...,
+        overload: str = ...,
+        value_info: Iterable[ValueInfo] = ...,
+    ) -> None: ...
+    doc_string: str
+    domain: str
+    name: str
+    overload: str
+    @property
+    def attribute(self) -> Repeated[str]: ...
+    @attribute.setter
+    def attribute(self, value: Iterable[str]) -> None: ...
+    @property
+    def attribute_proto(self) -> Repeated[Attribute]: ...
+    @attribute_proto.setter
+    def attribute_proto(self, value: Iterable[Attribute]) -> None: ...
+    @property
+    def input(self) -> Repeated[str]: ...
+    @input.setter
+    def input(self, value: Iterable[str]) -> None: ...
+    @property
+    def metadata_props(self) -> Repeated[StringStringEntry]: ...
+    @metadata_props.setter
+    def metadata_props(self, value: Iterable[StringStringEntry]) -> None: ...
+    @property
+    def node(self) -> Repeated[Node]: ...
+    @node.setter
+    def node(self, value: Iterable[Node]) -> None: ...
+    @property
+    def opset_import(self) -> Repeated[OperatorSetId]: ...
+    @opset_import.setter
+    def opset_import(self, value: Iterable[OperatorSetId]) -> None: ...
+    @property
+    def output(self) -> Repeated[str]: ...
+    @output.setter
+    def output(self, value: Iterable[str]) -> None: ...
+    @property
+    def value_info(self) -> Repeated[ValueInfo]: ...
+    @value_info.setter
+    def value_info(self, value: Iterable[ValueInfo]) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Node]: ...
+    def __copy__(self) -> Function: ...
+    def __deepcopy__(self, memo: Any, /) -> Function: ...
 
 @final
 class Node(_Part):
@@ -158,11 +223,13 @@ class Node(_Part):
         name: str = ...,
         op_type: str = ...,
         output: Iterable[str] = ...,
+        overload: str = ...,
     ) -> None: ...
     doc_string: str
     domain: str
     name: str
     op_type: str
+    overload: str
     @property
     def attribute(self) -> Repeated[Attribute]: ...
     @attribute.setter
@@ -193,6 +260,10 @@ class Attribute(_Part):
     STRINGS: Final[int]
     TENSORS: Final[int]
     GRAPHS: Final[int]
+    SPARSE_TENSOR: Final[int]
+    SPARSE_TENSORS: Final[int]
+    TYPE_PROTO: Final[int]
+    TYPE_PROTOS: Final[int]
     def __init__(
         self,
         *,
@@ -204,6 +275,7 @@ class Attribute(_Part):
         i: int = ...,
         ints: Iterable[int] = ...,
         name: str = ...,
+        ref_attr_name: str = ...,
         s: bytes | str = ...,
         strings: Iterable[bytes | str] = ...,
         t: Tensor = ...,
@@ -214,7 +286,16 @@ class Attribute(_Part):
     f: float
     i: int
     name: str
+    ref_attr_name: str
     type: int
+    @property
+    def sparse_tensor(self) -> _SparseTensorView | None: ...
+    @property
+    def sparse_tensors(self) -> tuple[_SparseTensorView, ...]: ...
+    @property
+    def tp(self) -> _TypeView | None: ...
+    @property
+    def type_protos(self) -> tuple[_TypeView, ...]: ...
     @property
     def s(self) -> bytes: ...
     @s.setter
@@ -274,6 +355,14 @@ class Tensor(_Part):
     FLOAT8E4M3FNUZ: Final[int]
     FLOAT8E5M2: Final[int]
     FLOAT8E5M2FNUZ: Final[int]
+    UINT4: Final[int]
+    INT4: Final[int]
+    FLOAT4E2M1: Final[int]
+    FLOAT8E8M0: Final[int]
+    UINT2: Final[int]
+    INT2: Final[int]
+    FLOAT6E2M3: Final[int]
+    FLOAT6E3M2: Final[int]
     def __init__(
         self,
         *,
@@ -317,8 +406,33 @@ class _TensorTypeView(NamedTuple):
     elem_type: int
     shape: _ShapeView | None
 
-class _TypeView(NamedTuple):
-    tensor_type: _TensorTypeView
+class _ElemTypeView(NamedTuple):
+    elem_type: _TypeView
+
+class _MapTypeView(NamedTuple):
+    key_type: int
+    value_type: _TypeView
+
+class _TypeView(tuple[_TensorTypeView]):
+    """A named tuple of the first; the others are found by name only."""
+
+    @property
+    def tensor_type(self) -> _TensorTypeView: ...
+    @property
+    def sequence_type(self) -> _ElemTypeView | None: ...
+    @property
+    def optional_type(self) -> _ElemTypeView | None: ...
+    @property
+    def map_type(self) -> _MapTypeView | None: ...
+    @property
+    def sparse_tensor_type(self) -> _TensorTypeView | None: ...
+    @property
+    def which(self) -> str: ...
+
+class _SparseTensorView(NamedTuple):
+    values: Tensor
+    indices: Tensor | None
+    dims: tuple[int, ...]
 
 @final
 class ValueInfo(_Part):
@@ -376,7 +490,13 @@ def save_file(
     trusted: bool = False,
     max_onnx_bytes: int = 0,
 ) -> None: ...
-def dumps(graph: Graph, *, format: str = "toffee", with_initializers: bool = True) -> bytes: ...
+def dumps(
+    graph: Graph,
+    *,
+    format: str = "toffee",
+    with_initializers: bool = True,
+    places: Sequence[tuple[str, int] | None] | None = None,
+) -> bytes: ...
 def downgrade(graph: Graph, /) -> Graph: ...
 def _unpickle(kind: int, data: bytes, /) -> Any: ...
 
@@ -385,6 +505,7 @@ def _unpickle(kind: int, data: bytes, /) -> Any: ...
 def check_graph(graph: Graph, /) -> None: ...
 def check_node(node: Node, /) -> None: ...
 def dtype_table() -> tuple[tuple[int, str, str | None, int], ...]: ...
+def infer_shapes(graph: Graph, /) -> None: ...
 def op_table() -> list[dict[str, Any]]: ...
 
 # ---- tracing -----------------------------------------------------------------------------------

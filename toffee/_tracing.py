@@ -9,7 +9,10 @@ from __future__ import annotations
 import contextlib
 import linecache
 import os
+import random
 import sys
+import sysconfig
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,10 +23,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import _core
 
-_INTERNAL = (os.path.dirname(torch.__file__) + os.sep, os.path.dirname(__file__) + os.sep, "<")
+#: Files whose lines say nothing to the user: PyTorch's, ours, and code made at run time.
+_INTERNAL = (
+    os.path.dirname(torch.__file__) + os.sep,
+    os.path.dirname(__file__) + os.sep,
+    "<frozen ",
+    "<eval_with_key",
+)
+_STDLIB = sysconfig.get_path("stdlib") + os.sep
+_PACKAGES = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
 
-class Tracer(_core.Tracer, TorchDispatchMode):  # type: ignore[misc]
+class Tracer(_core.Tracer, TorchDispatchMode):  # type: ignore[no-untyped-call]
     """One trace. On as a context manager: every ATen call of this thread goes through it.
 
     The body is empty on purpose: PyTorch wraps a ``__torch_dispatch__`` that is written in Python
@@ -31,56 +42,78 @@ class Tracer(_core.Tracer, TorchDispatchMode):  # type: ignore[misc]
     """
 
 
-class Witness(_core.Witness, TorchFunctionMode):  # type: ignore[misc]
+class Witness(_core.Witness, TorchFunctionMode):
     """Sees values that leave a trace without an ATen call. The body is empty as the Tracer's is."""
-
-
-# Functions that read a tensor's memory and tell nobody.
-_READERS = frozenset(
-    {
-        torch.Tensor.numpy,
-        torch.Tensor.tolist,
-        torch.Tensor.__array__,
-        torch.Tensor.__dlpack__,
-        torch.Tensor.__deepcopy__,
-        torch.Tensor.__reduce_ex__,
-        torch.as_tensor,
-        torch.asarray,
-        torch.tensor,
-    }
-)
 
 
 _BAKED = "the graph has it as it was in this run"
 _LEAKS = {
     "a value": f"takes a value that depends on an input out of the trace: {_BAKED}",
-    "a shape": f"makes a shape that depends on the values of an input: {_BAKED}",
+    "a shape": "makes a shape that depends on the values of an input: what follows may have the "
+    "shape of this run",
+    "a subclass": "is a subclass of Tensor and made while the model runs (nn.Parameter(), "
+    f"as_subclass()), of what cannot be seen: {_BAKED}",
     "random numbers": "draws random numbers: the graph has those of this run",
 }
 
+#: What Python's conversions call next; of the two, the conversion is the one that is reported.
+_SCALAR_READS = frozenset({"aten::item", "aten::is_nonzero", "aten::_local_scalar_dense"})
+
 
 class Journal:
-    """What a trace has to say at its end, and the stack of operators being taken apart."""
+    """What a trace has to say, each thing once, and the stack of operators being taken apart."""
 
     def __init__(self, strict: bool) -> None:
         self.strict = strict
         self.leaks: list[str] = []
+        self._said: set[tuple[str, str, int]] = set()
+        self._conversions: set[tuple[str, int]] = set()
         self._stack: list[Any] = []
 
     def leak(self, operator: str, what: str) -> None:
-        """Warn that WHAT (a key of _LEAKS) left the trace at OPERATOR.
+        """Warn that WHAT (a key of _LEAKS) left the trace at OPERATOR, from the user's line.
 
         Raises
         ------
         toffee.TraceError
             With ``strict=True``; the export fails even if the model catches it.
         """
-        filename, line = user_line()
-        text = f"{operator} {_LEAKS[what]}\n  {describe(filename, line)}"
+        place = user_line()
+        if "::" not in operator:
+            self._conversions.add(place)
+        elif operator in _SCALAR_READS and place in self._conversions:
+            return
+        self._say(operator, _LEAKS[what], place)
+
+    def hidden_input(self, name: str, owner: Any, place: tuple[str, int]) -> None:
+        """Warn about the tensor NAME in an argument that nobody knows how to take apart."""
+        self._say(
+            name,
+            f"is a tensor inside of a {type(owner).__name__}, which is no known container: it is "
+            "a constant of the graph. torch.utils._pytree.register_pytree_node makes it an input",
+            place,
+        )
+
+    @contextlib.contextmanager
+    def dice(self, place: tuple[str, int]) -> Iterator[None]:
+        """Warn if Python's or NumPy's shared random numbers were drawn inside. The line of the
+        draw cannot be seen: PLACE is where the model is defined."""
+        before = _dice_states()
+        yield
+        for name, state in _dice_states().items():
+            if name in before and before[name] != state:
+                text = f"was drawn from while the model ran: {_BAKED}"
+                self._say(f"the random generator of {name}", text, place)
+
+    def _say(self, subject: str, text: str, place: tuple[str, int]) -> None:
+        if (subject, *place) in self._said:
+            return
+        self._said.add((subject, *place))
+        text = f"{subject} {text}\n  {describe(*place)}"
         if self.strict:
             self.leaks.append(text)
             raise _core.TraceError(text)
-        warnings.warn_explicit(text, _core.TraceWarning, filename, line)
+        warnings.warn_explicit(text, _core.TraceWarning, *place)
 
     def decompose(self, tracer: Tracer, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Run FUNC in pieces that come back to the tracer; NotImplemented if PyTorch knows none."""
@@ -127,13 +160,102 @@ def _out_of_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     return args[0]
 
 
+# ---- values that leave without an ATen call ------------------------------------------------------
+
+
+def _deepcopy(tensor: torch.Tensor, memo: dict[int, Any]) -> Any:
+    if id(tensor) not in memo:
+        copied = tensor.detach().clone()
+        if isinstance(tensor, torch.nn.Parameter):
+            copied = torch.nn.Parameter(copied, tensor.requires_grad)
+        memo[id(tensor)] = copied
+    return memo[id(tensor)]
+
+
+def _as_tensor(data: Any, dtype: Any = None, device: Any = None, **options: Any) -> Any:
+    """torch.as_tensor and torch.asarray, of a tensor or of nested lists with tensors in them."""
+    if options:
+        return NotImplemented
+    if isinstance(data, torch.Tensor):
+        return data.to(dtype=dtype or data.dtype, device=device or data.device)
+    made = torch.as_tensor(data, dtype=dtype, device=device)  # for its dtype, and its errors
+    return _stack(data, made.dtype)
+
+
+def _stack(data: Any, dtype: torch.dtype) -> torch.Tensor:
+    if isinstance(data, torch.Tensor):
+        return data.detach().to(dtype).reshape(())
+    if isinstance(data, (list, tuple)):
+        return torch.stack([_stack(item, dtype) for item in data])
+    return torch.as_tensor(data, dtype=dtype)
+
+
+def _tensor(data: Any, **options: Any) -> Any:
+    """torch.tensor, of the same; always a new one."""
+    made = _as_tensor(data, **options)
+    return made if made is NotImplemented else made.detach().clone()
+
+
+def _refuse(name: str, instead: str) -> Callable[..., Any]:
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise _core.TraceError(f"{name} has no form in a graph: {instead}\n  {place()}")
+
+    return refuse
+
+
+#: Functions that look into a tensor's memory and tell nobody. A number: traced tensors from that
+#: argument on are reported. A function: it is called instead and says the same in operators, or
+#: raises, or returns NotImplemented.
+_READERS: dict[Any, int | Callable[..., Any]] = {
+    torch.Tensor.__array__: 0,
+    torch.Tensor.__complex__: 0,
+    torch.Tensor.__dlpack__: 0,
+    torch.Tensor.__float__: 0,
+    torch.Tensor.__index__: 0,
+    torch.Tensor.__int__: 0,
+    torch.Tensor.__reduce_ex__: 0,
+    torch.Tensor.__repr__: 0,
+    torch.Tensor._typed_storage: 0,
+    torch.Tensor.data_ptr: 0,
+    torch.Tensor.new: 1,
+    torch.Tensor.new_tensor: 1,
+    torch.Tensor.numpy: 0,
+    torch.Tensor.storage: 0,
+    torch.Tensor.tolist: 0,
+    torch.Tensor.untyped_storage: 0,
+    torch.as_tensor: _as_tensor,
+    torch.asarray: _as_tensor,
+    torch.tensor: _tensor,
+    torch.Tensor.__deepcopy__: _deepcopy,
+    torch.Tensor.apply_: _refuse("Tensor.apply_", "write it with tensor operators"),
+    torch.Tensor.map_: _refuse("Tensor.map_", "write it with tensor operators"),
+    torch.Tensor.map2_: _refuse("Tensor.map2_", "write it with tensor operators"),
+    torch.Tensor.data.__set__: _refuse(  # type: ignore[attr-defined]
+        "Assigning to .data", "use copy_(), or the other tensor itself"
+    ),
+}
+
+
+def _dice_states() -> dict[str, Any]:
+    """What the shared generators outside of PyTorch are at; those of PyTorch are seen at work."""
+    states: dict[str, Any] = {"Python": random.getstate()}
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        _, keys, position, has_gauss, gauss = numpy_random.get_state(legacy=True)
+        states["NumPy"] = (keys.tobytes(), position, has_gauss, gauss)
+    return states
+
+
+# ---- the run -------------------------------------------------------------------------------------
+
+
 def recording(tracer: Tracer) -> contextlib.ExitStack:
     """Both doors open: the context in which the model runs."""
     witness = Witness()
     witness.watch(tracer, _READERS)
     stack = contextlib.ExitStack()
     stack.enter_context(torch.inference_mode())
-    stack.enter_context(unfused())
+    stack.enter_context(_unfused)
     stack.enter_context(tracer)
     stack.enter_context(witness)
     return stack
@@ -145,15 +267,32 @@ def whole_storage(tensor: torch.Tensor) -> torch.Tensor:
     if tensor.is_contiguous() and tensor.nbytes == storage.nbytes():
         return tensor
     whole = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-    return whole.set_(storage, 0, (storage.nbytes() // tensor.itemsize,))  # type: ignore[arg-type]
+    return whole.set_(storage, 0, (storage.nbytes() // tensor.itemsize,), (1,))
 
 
 def user_line() -> tuple[str, int]:
-    """File and line of the innermost frame that is neither PyTorch's nor ours."""
+    """File and line of the innermost frame that is neither PyTorch's, Python's nor ours."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INTERNAL):
+    while frame.f_back is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def _is_internal(filename: str) -> bool:
+    if filename.startswith(_STDLIB):
+        return not any(folder in filename for folder in _PACKAGES)
+    return filename.startswith(_INTERNAL)
+
+
+def place_of(error: BaseException) -> str:
+    """The user's line that ERROR came from, for messages."""
+    place = None
+    trace = error.__traceback__
+    while trace is not None:
+        if place is None or not _is_internal(trace.tb_frame.f_code.co_filename):
+            place = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+    return describe(*place) if place is not None else ""
 
 
 def describe(filename: str, line: int) -> str:
@@ -167,28 +306,29 @@ def place() -> str:
     return describe(*user_line())
 
 
-@contextlib.contextmanager
-def unfused() -> Iterator[None]:
-    """Switch off the fused fast paths of multi-head attention, which hide the model."""
-    mha = torch.backends.mha
-    enabled = mha.get_fastpath_enabled()
-    mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        mha.set_fastpath_enabled(enabled)
+class _Unfused:
+    """Switches off the fused fast paths of multi-head attention, which hide the model.
+
+    The switch is the process's: the first export in turns it, the last one out turns it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before = torch.backends.mha.get_fastpath_enabled()
+                torch.backends.mha.set_fastpath_enabled(False)
+            self._inside += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                torch.backends.mha.set_fastpath_enabled(self._before)
 
 
-@contextlib.contextmanager
-def mode_of(model: Callable[..., Any], training: bool) -> Iterator[None]:
-    """Put the module MODEL into training or evaluation mode; every flag is put back afterwards."""
-    if not isinstance(model, torch.nn.Module):
-        yield
-        return
-    flags = [(module, module.training) for module in model.modules()]
-    try:
-        model.train(training)
-        yield
-    finally:
-        for module, flag in flags:
-            module.training = flag
+_unfused = _Unfused()

@@ -11,9 +11,12 @@ __all__ = ["check_graph", "check_node"]
 def check_graph(graph: Graph) -> None:
     """Check structure and operators.
 
-    Every value is made once and before it is used, subgraphs included; every node has a known
-    operator (those of other domains than ``""`` are taken as they are) with the right number of
-    inputs and outputs, the right attributes, and element types that agree where they are known.
+    Every value is made once and before it is used, subgraphs and functions included; every node
+    calls a function of the graph or has a known operator (those of other domains than ``""`` are
+    taken as they are) with the right number of inputs and outputs, the right attributes, and
+    element types and shapes that agree where they are declared or can be inferred (see
+    :func:`toffee.infer_shapes`). Of a graph that declares another opset than 20,
+    operators that mean something else there are only looked up by name.
 
     Parameters
     ----------

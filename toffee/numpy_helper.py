@@ -27,13 +27,15 @@ def to_array(tensor: Tensor, base_dir: str | os.PathLike[str] = "") -> np.ndarra
     -------
     numpy.ndarray
         Shape ``dims``, C-contiguous, read-only: it shares the memory of the graph (or the mapped
-        file) and keeps it alive. Copy it to change it. bfloat16 and float8 have the dtypes of the
-        package ``ml_dtypes``; strings come as an object array of ``str``.
+        file) and keeps it alive. Copy it to change it. bfloat16, float8 and smaller ones have the
+        dtypes of the package ``ml_dtypes``, and elements smaller than a byte are a copy; strings
+        come as an object array of ``str``.
 
     Raises
     ------
     ImportError
-        bfloat16 or float8 without ``ml_dtypes``. Its bytes are in ``tensor.raw_data`` all the same.
+        bfloat16, float8 or smaller without ``ml_dtypes``. Its bytes are in ``tensor.raw_data`` all
+        the same.
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"expected a toffee.Tensor, not {type(tensor).__name__}")
@@ -46,8 +48,8 @@ def from_array(arr: npt.ArrayLike, name: str | None = None) -> Tensor:
     Parameters
     ----------
     arr : array_like
-        Bool, integer, float, complex, bfloat16 or float8 (``ml_dtypes``), or strings. Any memory
-        order, byte order and strides.
+        Bool, integer, float, complex, a dtype of ``ml_dtypes`` down to two bits, or strings. Any
+        memory order, byte order and strides.
     name : str, optional
 
     Returns

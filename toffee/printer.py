@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from . import shape_inference
 from ._core import Graph, Node
 
 __all__ = ["to_text"]
 
 
-def to_text(part: Graph | Node) -> str:
+def to_text(part: Graph | Node, *, infer: bool = False) -> str:
     """The listing of a graph, or the one line of a node: the same as ``str(part)``.
+
+    Parameters
+    ----------
+    part : Graph or Node
+    infer : bool
+        Show the types that :func:`toffee.infer_shapes` finds beside those that are declared. For
+        graphs only.
+
+    Raises
+    ------
+    toffee.CheckError
+        With ``infer``: the graph is not sound.
 
     Examples
     --------
@@ -18,4 +31,6 @@ def to_text(part: Graph | Node) -> str:
     """
     if not isinstance(part, (Graph, Node)):
         raise TypeError(f"expected a toffee.Graph or a toffee.Node, not {type(part).__name__}")
-    return str(part)
+    if infer and not isinstance(part, Graph):
+        raise TypeError("types of one node cannot be inferred: pass the graph that it is in")
+    return str(shape_inference.infer_shapes(part) if isinstance(part, Graph) and infer else part)

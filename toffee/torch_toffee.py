@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
+import logging
 import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO
+from types import ModuleType
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
-from torch.utils import _pytree as pytree
 
-from . import _core, _tracing
+from . import _core, _models, _structure, _tracing, _verify
 from . import io as toffee_io
 
 __all__ = ["export"]
 
+_log = logging.getLogger("toffee")
 _running = threading.local()
+
+#: The entry of metadata_props that says which Python values the graph was made with.
+BAKED_ARGUMENTS = "baked_arguments"
 
 
 def export(
@@ -34,18 +39,24 @@ def export(
     strict: bool = False,
     training: bool = False,
     fallback: str | None = None,
+    verify: bool | str | ModuleType = False,
 ) -> Any:
     """Run ``model(*args, **kwargs)`` once and write the graph of what it did to ``f``.
 
     Parameters
     ----------
     model : torch.nn.Module or callable
-        What to export. It is put into evaluation mode (``training=True``: training mode) for the
-        run; all its flags are put back.
+        What to export: a module, or anything else that can be called. Bound methods of modules,
+        ``functools.partial``, compiled and data-parallel modules keep the parameters of the module
+        behind them under their names. That module is put into evaluation mode (``training=True``:
+        training mode) for the run; all its flags are put back. Modules that a plain function
+        uses are run as they are, and their parameters have no names.
     args : tuple or torch.Tensor
-        Positional arguments of ``model``, any nesting of tuples, lists and dicts. Tensors become
-        inputs of the graph with their shape and dtype; anything else is baked in. One tensor stands
-        for a tuple of it.
+        Positional arguments of ``model``, any nesting of tuples, lists, dicts, named tuples,
+        dataclasses, and classes registered with ``torch.utils._pytree``. Tensors become inputs of
+        the graph with their shape and dtype; anything else is fixed in the graph as it is: the
+        graph's ``metadata_props`` lists it under ``baked_arguments``, and the logger ``toffee``
+        says it (INFO). One tensor stands for a tuple of it.
     f : path or binary file object
         Where the graph goes. A path is replaced in one step when everything is written: after an
         error, what was there before is still there. A file object is written from its position.
@@ -72,6 +83,12 @@ def export(
     fallback : {"aten"}, optional
         Write operators that have no ONNX form as nodes of the domain ``org.pytorch.aten``
         instead of raising.
+    verify : bool, str or module
+        Before anything is written, run the graph and compare what it computes with what the model
+        does: on the traced inputs, and on others of the same shapes and dtypes, for which the model
+        runs once more. True: with ONNX Runtime; a name (``"torch"``) or a module: with that
+        backend. The differences go to the logger ``"toffee"``, at level INFO; what is allowed is in
+        :mod:`toffee._verify`.
 
     Returns
     -------
@@ -85,6 +102,11 @@ def export(
         The run cannot be put into a graph; says why and where.
     TypeError, ValueError
         An argument of this function is of the wrong kind.
+    toffee.VerificationError
+        With ``verify``: the graph computes something else than the model, or the model draws random
+        numbers. Nothing was written.
+    toffee.BackendError
+        With ``verify``: the backend is not installed, or cannot run the graph.
     OSError
         ``f`` cannot be written.
     Exception
@@ -93,7 +115,8 @@ def export(
     Warns
     -----
     toffee.TraceWarning
-        Where a value that depends on an input leaves the trace.
+        Where a value that depends on an input leaves the trace, or random numbers are drawn that
+        the graph cannot draw again: once for each operator and line.
 
     Notes
     -----
@@ -101,12 +124,37 @@ def export(
     operator, and writing the file; parameters are not copied in memory. Source of the interface:
     PyTorch's ``torch.toffee`` of August 2017.
     """
-    arguments = _positional(args)
-    keywords = _keywords(kwargs)
-    _check_model(model)
+    call = _Call(_positional(args), _keywords(kwargs), input_names, output_names)
+    _models.check(model)
     if fallback not in (None, "aten"):
         raise ValueError(f"fallback is {fallback!r}; it can be None or 'aten'")
     chosen = toffee_io.format_of(f, format)
+    model = _models.unwrap(model)
+    check = (
+        _verify.Verification(verify, model, call.args, call.kwargs, training) if verify else None
+    )
+    with _one_at_a_time():
+        graph, output = _trace(model, call, strict, training, fallback)
+        if check is not None:
+            check.run(graph, output)
+    if verbose:
+        print(graph)
+    toffee_io.save(graph, f, format=chosen, export_params=export_params)
+    return _structure.transform(output, _ordinary)
+
+
+class _Call(NamedTuple):
+    """What the model is called with, and the names that the caller chose."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    input_names: Sequence[str] | None
+    output_names: Sequence[str] | None
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Refuses an export inside an export of the same thread."""
     if getattr(_running, "export", False):
         raise _core.TraceError(
             "an export is running in this thread: export() inside a forward "
@@ -114,15 +162,9 @@ def export(
         )
     _running.export = True
     try:
-        graph, output = _trace(
-            model, arguments, keywords, input_names, output_names, strict, training, fallback
-        )
+        yield
     finally:
         _running.export = False
-    if verbose:
-        print(graph)
-    toffee_io.save(graph, f, format=chosen, export_params=export_params)
-    return pytree.tree_map(_ordinary, output)
 
 
 # ---- arguments ---------------------------------------------------------------------------------
@@ -146,61 +188,12 @@ def _keywords(kwargs: Any) -> dict[str, Any]:
     raise TypeError("kwargs must be a dict from the names of the model's arguments to their values")
 
 
-def _check_model(model: Any) -> None:
-    if not callable(model) or isinstance(model, type):
-        kind = "a class" if isinstance(model, type) else f"a {type(model).__name__}"
-        raise TypeError(f"model is {kind}; it must be a torch.nn.Module or another callable")
-    if isinstance(model, torch.nn.Module):
-        for name, tensor in _state(model):
-            if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
-                raise ValueError(
-                    f"'{name}' has no shape yet: run the model once, so that its lazy modules know "
-                    "their sizes, then export it"
-                )
-
-
-def _ordinary(leaf: Any) -> Any:
+def _ordinary(path: _structure.Path, leaf: Any) -> Any:
     """A tensor that autograd accepts: those made under inference mode are not."""
     return leaf.clone() if isinstance(leaf, torch.Tensor) and leaf.is_inference() else leaf
 
 
-def _state(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Parameters and buffers, also tied and non-persistent ones, in the order of state_dict."""
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        dot = f"{prefix}." if prefix else ""
-        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-            yield dot + name, parameter
-        for name, buffer in module.named_buffers(recurse=False, remove_duplicate=False):
-            yield dot + name, buffer
-
-
 # ---- names -------------------------------------------------------------------------------------
-
-
-def _key_text(key: Any) -> str:
-    """One step into nested arguments: ``.0`` for an item, ``.name`` for a key or field."""
-    for attribute in ("idx", "key", "name"):
-        if hasattr(key, attribute):
-            return f".{getattr(key, attribute)}"
-    return f".{key}"
-
-
-def _argument_names(model: Callable[..., Any], n_positional: int) -> list[str]:
-    """A name for each positional argument: the one in forward's signature, if it can be seen."""
-    function = model.forward if isinstance(model, torch.nn.Module) else model
-    names: list[str] = []
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # builtins have none
-        parameters = ()  # type: ignore[assignment]
-    for parameter in parameters:
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            names.append(parameter.name)
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            rest = n_positional - len(names)
-            names += [f"{parameter.name}.{i}" for i in range(rest)]
-    names += [f"input.{i}" for i in range(len(names), n_positional)]
-    return names[:n_positional]
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -231,43 +224,61 @@ def _chosen_names(given: Sequence[str] | None, n: int, what: str) -> list[str | 
 
 def _declare_inputs(
     tracer: _tracing.Tracer,
-    model: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    input_names: Sequence[str] | None,
+    journal: _tracing.Journal,
+    model: _models.Model,
+    call: _Call,
     taken: set[str],
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Bind the tensors among the arguments. Returns the arguments to call the model with: they are
-    the same objects, but that a tensor given twice has an alias of its own the second time."""
-    names = _argument_names(model, len(args))
-    leaves, spec = pytree.tree_flatten_with_path((args, kwargs))
-    tensors = [i for i, (_, leaf) in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
-    chosen = _chosen_names(input_names, len(tensors), "input")
-    values = [leaf for _, leaf in leaves]
-    seen: set[int] = set()
-    for i, name in zip(tensors, chosen, strict=True):
-        (_, first, *rest), tensor = leaves[i]
-        if name is None:
-            head = names[first.idx] if leaves[i][0][0].idx == 0 else str(first.key)
-            name = _free(head + "".join(map(_key_text, rest)), taken)
-        elif name in taken:
-            raise ValueError(f"input_names has '{name}', which is the name of a parameter")
-        else:
-            taken.add(name)
-        if id(tensor) in seen:
-            values[i] = tensor = tensor.detach()
-        seen.add(id(tensor))
+) -> tuple[_Call, dict[str, Any]]:
+    """Bind the tensors among the arguments.
+
+    Returns
+    -------
+    The call to make, with the same objects, but that a tensor given twice, or that is a parameter
+    too, has an alias of its own; and the arguments that are no tensors, by name.
+    """
+    head = _models.argument_names(model, len(call.args))
+    leaves = _structure.leaves((call.args, call.kwargs))
+    tensors = [leaf for _, leaf in leaves if isinstance(leaf, torch.Tensor)]
+    chosen = iter(_chosen_names(call.input_names, len(tensors), "input"))
+    seen = {id(tensor) for _, tensor in _models.state(_models.module_of(model))}
+    baked: dict[str, Any] = {}
+
+    def declare(path: _structure.Path, leaf: Any) -> Any:
+        first = head[int(path[1])] if path[0] == "0" else path[1]
+        default = ".".join((first, *path[2:]))
+        if not isinstance(leaf, torch.Tensor):
+            baked[default] = leaf
+            for name in _structure.hidden_tensors(leaf):
+                journal.hidden_input(f"{default}.{name}", leaf, _models.definition(model))
+            return leaf
+        given = next(chosen)
+        if given is not None and given in taken:
+            raise ValueError(f"input_names has '{given}', which is the name of a parameter")
+        name = _free(given or default, taken)
+        tensor = _structure.without_subclass(leaf.detach() if id(leaf) in seen else leaf)
+        seen.add(id(leaf))
         tracer.declare_input(tensor, name)
-    return pytree.tree_unflatten(values, spec)
+        return tensor
+
+    args, kwargs = _structure.transform((call.args, call.kwargs), declare)
+    return call._replace(args=args, kwargs=kwargs), baked
+
+
+def _say_baked(graph: _core.Graph, baked: dict[str, Any]) -> None:
+    """Write into GRAPH, and log, which Python values it was made with."""
+    if baked:
+        text = _structure.baked_text(baked)
+        graph.metadata_props.add(key=BAKED_ARGUMENTS, value=text)
+        _log.info("these arguments are no tensors, and fixed in the graph: %s", text)
 
 
 def _output_tensors(output: Any) -> list[torch.Tensor]:
     tensors = []
-    for path, leaf in pytree.tree_flatten_with_path(output)[0]:
+    for path, leaf in _structure.leaves(output):
         if isinstance(leaf, torch.Tensor):
             tensors.append(leaf)
         elif leaf is not None:
-            where = f" at {pytree.keystr(path)}" if path else ""
+            where = f" at {''.join(f'[{_step(step)}]' for step in path)}" if path else ""
             raise _core.TraceError(
                 f"the model returned a {type(leaf).__name__}{where}, which is no tensor: a graph "
                 "computes tensors; wrap the model in a function that returns only those"
@@ -275,6 +286,10 @@ def _output_tensors(output: Any) -> list[torch.Tensor]:
     if not tensors:
         raise _core.TraceError("the model returned no tensor: there is nothing to compute")
     return tensors
+
+
+def _step(step: str) -> str:
+    return step if step.isdigit() else repr(step)
 
 
 def _unsupported(rows: list[tuple[str, str]], hole: str) -> _core.UnsupportedOperatorError:
@@ -294,18 +309,27 @@ def _unsupported(rows: list[tuple[str, str]], hole: str) -> _core.UnsupportedOpe
     )
 
 
+def _run(model: _models.Model, call: _Call) -> Any:
+    """Call MODEL. Where PyTorch cannot run an operator that takes functions under a trace, its
+    error, which talks to those who write modes, is said to the user."""
+    try:
+        return model(*call.args, **call.kwargs)
+    except NotImplementedError as error:
+        if "HigherOrderOperator" not in str(error):
+            raise
+        raise _core.TraceError(
+            "torch.cond and other operators that take functions have no form in a graph here\n"
+            f"  {_tracing.place_of(error)}"
+        ) from error
+
+
 def _trace(
-    model: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    input_names: Sequence[str] | None,
-    output_names: Sequence[str] | None,
-    strict: bool,
-    training: bool,
-    fallback: str | None,
+    model: _models.Model, call: _Call, strict: bool, training: bool, fallback: str | None
 ) -> tuple[_core.Graph, Any]:
+    """Run MODEL and return the finished graph, and the model's output as it came."""
+    module = _models.module_of(model)
     journal = _tracing.Journal(strict)
-    tracer = _tracing.Tracer()
+    tracer = _tracing.Tracer()  # type: ignore[no-untyped-call]
     tracer.begin(
         journal.decompose,
         _tracing.place,
@@ -316,23 +340,28 @@ def _trace(
     )
     try:
         taken: set[str] = set()
-        if isinstance(model, torch.nn.Module):
-            for name, tensor in _state(model):
-                tracer.declare_parameter(tensor, name)
-                taken.add(name)
-        args, kwargs = _declare_inputs(tracer, model, args, kwargs, input_names, taken)
-        with _tracing.mode_of(model, training), _tracing.recording(tracer):
-            output = model(*args, **kwargs)
+        for name, tensor in _models.state(module):
+            tracer.declare_parameter(tensor, name)
+            taken.add(name)
+        call, baked = _declare_inputs(tracer, journal, model, call, taken)
+        with (
+            _models.ordinary_state(module),
+            _models.mode_of(module, training),
+            journal.dice(_models.definition(model)),
+            _tracing.recording(tracer),
+        ):
+            output = _run(model, call)
         if journal.leaks:
             raise _core.TraceError(journal.leaks[0])
         tensors = _output_tensors(output)
-        names = _chosen_names(output_names, len(tensors), "output")
-        for name in names:
-            if name is not None and name in taken:
-                raise ValueError(f"output_names has '{name}', which is an input or a parameter")
+        names = _chosen_names(call.output_names, len(tensors), "output")
+        for chosen in names:
+            if chosen is not None and chosen in taken:
+                raise ValueError(f"output_names has '{chosen}', which is an input or a parameter")
         graph = tracer.finish(tensors, names)
         if isinstance(graph, str):
             raise _unsupported(tracer.unsupported, graph)
+        _say_baked(graph, baked)
         return graph, output
     finally:
         tracer.abandon()

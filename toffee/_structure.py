@@ -1,0 +1,195 @@
+"""Containers: walk nested arguments and results, name what is in them, and put them together again.
+
+PyTorch's own pytree says what a container is (tuples, lists, dicts, named tuples, and all classes
+that are registered with it). On top of that, dataclasses, mappings and subclasses of list and tuple
+that nobody has registered are taken apart as well: a tensor inside them would become a constant.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils import _pytree as pytree
+
+#: One step for each container around a leaf: an index, a key, or the name of a field.
+Path = tuple[str, ...]
+
+#: Deeper than this, an object counts as a leaf: a dataclass may hold itself.
+_MAX_DEPTH = 64
+
+#: Longest text of one baked argument in the graph.
+_MAX_TEXT = 200
+
+
+class _Parts(NamedTuple):
+    steps: list[str]
+    children: list[Any]
+    assemble: Callable[[list[Any]], Any]
+
+
+def transform(tree: Any, visit: Callable[[Path, Any], Any], path: Path = ()) -> Any:
+    """Replace every leaf by ``visit(path, leaf)``, in order.
+
+    Returns
+    -------
+    TREE itself where no leaf was replaced by another object, so that a function that changes the
+    containers it is given changes the caller's; else copies of the containers on the way.
+    """
+    parts = _take_apart(tree) if len(path) < _MAX_DEPTH else None
+    if parts is None:
+        return visit(path, tree)
+    children = [
+        transform(child, visit, (*path, step))
+        for step, child in zip(parts.steps, parts.children, strict=True)
+    ]
+    if all(new is old for new, old in zip(children, parts.children, strict=True)):
+        return tree
+    return parts.assemble(children)
+
+
+def leaves(tree: Any) -> list[tuple[Path, Any]]:
+    """Every leaf of TREE with its path, in order. None is a leaf."""
+    found: list[tuple[Path, Any]] = []
+
+    def visit(path: Path, leaf: Any) -> Any:
+        found.append((path, leaf))
+        return leaf
+
+    transform(tree, visit)
+    return found
+
+
+def _take_apart(tree: Any) -> _Parts | None:
+    """The children of a container; None for a leaf."""
+    if tree is None or isinstance(tree, (torch.Tensor, torch.nn.Module, torch.Size, type)):
+        return None
+    if isinstance(tree, (str, bytes, int, float, complex)):
+        return None
+    if type(tree) in pytree.SUPPORTED_NODES or pytree.is_namedtuple_instance(tree):
+        return _registered(tree)
+    if dataclasses.is_dataclass(tree):
+        return _dataclass(tree)
+    if isinstance(tree, MutableMapping):
+        return _mapping(tree)
+    if isinstance(tree, list):
+        return _list(tree)
+    if isinstance(tree, tuple):
+        kind = type(tree)
+        return _Parts(
+            [str(i) for i in range(len(tree))],
+            list(tree),
+            lambda children: tuple.__new__(kind, children),
+        )
+    return None
+
+
+def _registered(tree: Any) -> _Parts:
+    def is_child(node: Any) -> bool:
+        return node is not tree
+
+    children, spec = pytree.tree_flatten(tree, is_leaf=is_child)
+    return _Parts(
+        _steps(tree, len(children), is_child),
+        children,
+        lambda new: pytree.tree_unflatten(new, spec),
+    )
+
+
+def _steps(tree: Any, n: int, is_child: Callable[[Any], bool]) -> list[str]:
+    """A step for each child of a registered container. Not every class says the names of its
+    parts; those of a mapping are its keys."""
+    try:
+        keyed, _ = pytree.tree_flatten_with_path(tree, is_leaf=is_child)
+        return [_key_text(path[0]) for path, _ in keyed]
+    except ValueError:
+        if isinstance(tree, Mapping) and len(tree) == n:
+            return [str(key) for key in tree]
+        return [str(i) for i in range(n)]
+
+
+def _key_text(key: Any) -> str:
+    for attribute in ("idx", "key", "name"):
+        if hasattr(key, attribute):
+            return str(getattr(key, attribute))
+    return str(key)
+
+
+def _dataclass(tree: Any) -> _Parts:
+    names = [field.name for field in dataclasses.fields(tree) if hasattr(tree, field.name)]
+
+    def assemble(children: list[Any]) -> Any:
+        new = copy.copy(tree)
+        for name, child in zip(names, children, strict=True):
+            try:
+                setattr(new, name, child)
+            except dataclasses.FrozenInstanceError:
+                object.__setattr__(new, name, child)
+        return new
+
+    return _Parts(names, [getattr(tree, name) for name in names], assemble)
+
+
+def _mapping(tree: MutableMapping[Any, Any]) -> _Parts:
+    keys = list(tree)
+
+    def assemble(children: list[Any]) -> Any:
+        new = copy.copy(tree)
+        for key, child in zip(keys, children, strict=True):
+            new[key] = child
+        return new
+
+    return _Parts([str(key) for key in keys], [tree[key] for key in keys], assemble)
+
+
+def _list(tree: list[Any]) -> _Parts:
+    def assemble(children: list[Any]) -> Any:
+        new = copy.copy(tree)
+        new[:] = children
+        return new
+
+    return _Parts([str(i) for i in range(len(tree))], list(tree), assemble)
+
+
+# ---- what is no tensor ---------------------------------------------------------------------------
+
+
+def without_subclass(tensor: torch.Tensor) -> torch.Tensor:
+    """A plain tensor over the memory of TENSOR, if that is of a subclass which adds no operators of
+    its own: each result of those is made anew as the subclass, and the trace loses sight of it."""
+    kinds = (type(tensor), torch.Tensor)
+    own, plain = (getattr(kind.__torch_function__, "__func__", None) for kind in kinds)
+    if type(tensor) is torch.Tensor or own is not plain:
+        return tensor
+    return tensor.as_subclass(torch.Tensor)
+
+
+def hidden_tensors(leaf: Any) -> list[str]:
+    """Names of the attributes of LEAF that are tensors, which nobody can see from outside."""
+    if isinstance(leaf, (torch.nn.Module, type)):
+        return []
+    attributes = getattr(leaf, "__dict__", {})
+    return [name for name, value in attributes.items() if isinstance(value, torch.Tensor)]
+
+
+def baked_text(values: dict[str, Any]) -> str:
+    """VALUES (name to Python value) as JSON, the same in every run: what JSON does not have is
+    there as a string, an object of another class by the name of its class."""
+    return json.dumps({name: _plain(value) for name, value in values.items()})
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else str(value)
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "…"
+    if isinstance(value, (complex, torch.dtype, torch.device, torch.Size)):
+        return str(value)
+    name = getattr(value, "__qualname__", None) or type(value).__qualname__
+    return f"<{name}>"
