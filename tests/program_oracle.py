@@ -10,7 +10,7 @@ import zlib
 import onnx
 import torch
 from exported import as_numpy, compare, run_onnxruntime
-from random_programs import Program
+from program_data import Program
 
 import toffee
 from toffee.torch_toffee import export

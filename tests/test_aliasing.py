@@ -6,12 +6,16 @@ Each is exported, run by ONNX Runtime on other inputs, and compared with eager P
 from __future__ import annotations
 
 import io
+import warnings
 import weakref
 
 import pytest
 import torch
 from exported import check_export, ops, to_graph
+from program_data import Program, Tensor
+from program_oracle import check_program
 
+import toffee
 from toffee.torch_toffee import export
 
 X = torch.arange(24.0).reshape(2, 3, 4) / 7 - 1
@@ -304,6 +308,53 @@ def empty_views_change_nothing(x):
     return y
 
 
+# The next ones were found by random programs (tests/random_programs.py).
+
+
+def as_strided_of_a_view_without_elements_reads_its_storage(x):
+    y = x + 1
+    v = y.narrow(0, 1, 0).as_strided((3,), (2,), 1)
+    return v, v * 2
+
+
+def as_strided_of_a_view_without_elements_writes_to_its_storage(x):
+    y = x + 1
+    y[0:0].as_strided((4, 1), (2, 8), 1).mul_(3)
+    return y
+
+
+def transpose_in_place_of_a_view_that_overlaps_itself(x):
+    y = x[0].unfold(1, 3, 1)
+    y.transpose_(0, 2)
+    return y, x * 2
+
+
+def unsqueeze_in_place_then_write(x):
+    y = x + 1
+    v = y[0]
+    v.unsqueeze_(0)
+    v[0, 1] = 5
+    return y, v
+
+
+def squeeze_in_place_of_a_constant_without_elements(x):
+    c = torch.zeros(1, 0)
+    y = torch.maximum(c, x[0, :0, :0])
+    c.squeeze_(0)
+    return y, c, torch.cat([c, x.flatten()])
+
+
+def memory_of_a_dropped_tensor_is_used_again(x):
+    y = x + 1
+    for _ in range(4):
+        c = torch.zeros(2, 3, 4)
+        y = y + c
+        c[0] = y[1]
+        y = y * c
+        del c
+    return y
+
+
 PROGRAMS = [f for f in list(globals().values()) if getattr(f, "__module__", "") == __name__]
 
 
@@ -368,3 +419,41 @@ def test_trace_leaves_nothing_on_tensors():
     to_graph(model, X)
     assert {name: dict(vars(p)) for name, p in model.named_parameters()} == before
     assert vars(X) == {}
+
+
+def test_constant_mask_in_an_index_is_no_leak():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_export(lambda x: x[torch.tensor([True, False])], X)
+        check_export(lambda x: x[1, torch.tensor([True, False, True]), 1:], X)
+
+
+def row(name, *shape, dtype=torch.float32, alias=""):
+    return Tensor(name, dtype, shape, tuple(range(len(shape))), alias)
+
+
+@pytest.mark.parametrize("is_module", [True, False])
+def test_captured_tensors_that_share_memory_have_their_old_values_in_the_file(is_module):
+    captured = (row("p", 1, 2), row("q", 2, 1, alias="p.transpose(0, 1)"))
+    lines = ("q.add_(q)", "v0, v1 = q.unbind(0)", "v2 = v0 * a")
+    program = Program((row("a", 2),), captured, lines, ("v1", "v2", "p"), is_module)
+    assert check_program(program) is None
+
+
+def test_input_that_holds_an_earlier_input_takes_it_in():
+    inputs = (row("c", 4, 3), row("a", 3, alias="c[1]"), row("b", 4, alias="c[:, 1]"))
+    lines = ("v0 = a * 1", "c.mul_(2)", "b.add_(1)", "a[0] = 7")
+    program = Program(inputs, (), lines, ("a", "b", "c", "v0"), False)
+    assert check_program(program) is None
+
+
+def test_write_to_an_input_that_overlaps_another_in_part_is_refused():
+    base = torch.arange(4.0)
+    with pytest.raises(toffee.TraceError, match="shares part of its memory"):
+        export(lambda a, b: (a.add_(1), b), (base[:3], base[1:]), io.BytesIO())
+    check_export(lambda a, b: a + b, (base[:3], base[1:]))
+
+
+def test_view_outside_of_what_the_trace_knows_is_refused_when_it_overlaps():
+    with pytest.raises(toffee.TraceError, match="reaches memory outside"):
+        export(lambda x: x.as_strided((3,), (2,), 0).mul_(2), torch.arange(6.0)[:4], io.BytesIO())

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from onnx_protos import rich_model
 
 import toffee
 from toffee import Attribute, Node, Tensor, ValueInfo, _core, checker, helper, numpy_helper
@@ -63,6 +64,27 @@ def test_save_and_dumps_leave_the_old_file_and_no_other(
     assert every_failure(save, fail_allocation, count_allocations, after) > 3
     dumps = lambda: toffee.dumps(conv_graph, format=format)  # noqa: E731
     assert every_failure(dumps, fail_allocation, count_allocations) > 1
+
+
+@pytest.mark.parametrize("format", ["toffee", "onnx"])
+def test_a_graph_with_everything_in_it(format, fail_allocation, count_allocations):
+    """Memory comes in blocks, and only a new block can fail: names of many lengths move the end of
+    a block from one thing to the next."""
+    every = lambda function: every_failure(function, fail_allocation, count_allocations)  # noqa: E731
+    graph = toffee.loads(rich_model().SerializeToString())
+    for length in range(0, 4096, 100):
+        graph.name = "n" * length
+        data = toffee.dumps(graph, format=format)
+        assert every(lambda data=data: toffee.loads(data)) > 1
+        assert every(lambda: copy.copy(graph)) > 1
+        assert every(lambda: toffee.dumps(graph, format=format)) > 0
+    assert every(lambda: str(graph)) > 1
+    assert every(lambda: checker.check_graph(graph)) > 1
+    assert every(lambda: [copy.copy(function) for function in graph.function]) > 1
+    assert every(lambda: [copy.copy(info) for info in graph.input_info]) > 1
+    assert every(lambda: [copy.copy(a) for a in graph.node[3].attribute]) > 1
+    assert toffee.loads(data) == graph == copy.copy(graph)
+    assert toffee.dumps(graph, format=format) == data
 
 
 def test_print_check_compare_and_copy(conv_graph, fail_allocation, count_allocations):

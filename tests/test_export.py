@@ -412,3 +412,12 @@ export(forward, torch.zeros(3), {str(tmp_path / "m.toffee")!r})
     assert b"KeyboardInterrupt" in stderr
     assert os.listdir(tmp_path) == ["m.toffee"]
     assert (tmp_path / "m.toffee").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda x: x.to_sparse(), lambda x: x.to("meta"), lambda x: x.to(torch.complex32)]
+)
+@pytest.mark.filterwarnings("ignore:ComplexHalf")
+def test_tensors_without_a_place_in_a_graph_are_refused(make):
+    with pytest.raises(toffee.TraceError, match="no place in a graph"):
+        to_graph(make, X)

@@ -438,7 +438,13 @@ def test_changing_the_type_empties_the_value():
     attribute.type = Attribute.FLOATS
     assert attribute.value() == []
     attribute.type = Attribute.FLOATS
-    for bad, message in [(4, "`t`"), (5, "`g`"), (11, "no type"), (-1, "no type")]:
+    for bad, message in [
+        (4, "`t`"),
+        (5, "`g`"),
+        (11, "must have"),
+        (15, "no type"),
+        (-1, "no type"),
+    ]:
         with pytest.raises(ValueError, match=message):
             attribute.type = bad
     assert Attribute(name="axes", ints=[], type=Attribute.INTS).type == Attribute.INTS

@@ -330,3 +330,37 @@ ORDER: list[Case] = [
 @pytest.mark.parametrize("case", ORDER)
 def test_order_is_pytorchs(case):
     check_cases(case)
+
+
+def test_write_at_constant_masks_and_numbers_together() -> None:
+    def program(x: torch.Tensor) -> torch.Tensor:
+        y = x * 1
+        y[torch.tensor([1]), 0::2, torch.tensor([True, True, False, False])] += x[0, 0, 0]
+        y[torch.tensor([True, False]), :, torch.tensor([False, True, False, False])] = 7
+        y[torch.tensor([[True, False, True], [False] * 3]), 1] -= 2
+        return y
+
+    check_export(program, torch.arange(24.0).reshape(2, 3, 4))
+
+
+def test_read_at_a_constant_mask_needs_no_search_in_the_graph() -> None:
+    mask = torch.tensor([[True, False, True], [False, True, False]])
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    assert "NonZero" not in ops(check_export(lambda x: x[mask], x))
+    check_export(lambda x: x[mask & False], x)
+    check_export(lambda x: x[:, torch.tensor([False, True, True])], x)
+
+
+def test_parts_of_a_dimension_without_elements() -> None:
+    x = torch.zeros(2, 0)
+    check_export(lambda x: x.chunk(3, 1), x)
+    check_export(lambda x: x.tensor_split(3, 1), x)
+
+
+def test_add_at_no_index() -> None:
+    def program(x: torch.Tensor) -> torch.Tensor:
+        y = x * 1
+        return y.index_add_(1, torch.tensor([], dtype=torch.int64), x[:, :1].expand(2, 0)[:, :0])
+
+    check_export(program, torch.ones(2, 3))
+    check_export(lambda x: x.expand(3, 2, 0) + 1, torch.ones(2, 1))

@@ -173,3 +173,9 @@ def test_a_module_that_shares_its_weight_has_it_once() -> None:
 
     graph: toffee.Graph = check_export(Tied(), numbers(2, 4))
     assert sum(list(tensor.dims) == [4, 4] for tensor in graph.initializer) == 1
+
+
+def test_product_of_no_bools_is_false() -> None:
+    a = torch.ones(3, 2, dtype=torch.bool)  # PyTorch multiplies bools only where it sums nothing
+    check_export(lambda x: x[:, :0] @ x[:, :0].mT, a)
+    check_export(lambda x: x[None, :, :0] @ x[None, :, :0].mT, a)

@@ -389,3 +389,10 @@ def test_dropped_attention_says_so() -> None:
 def test_multihead_attention_layers_are_made_of_it() -> None:
     layer = nn.MultiheadAttention(8, 2, batch_first=True).eval()
     check_export(lambda x: layer(x, x, x)[0], torch.randn(2, 5, 8), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32, torch.int64])
+def test_relu_of_integers_also_before_a_clamp(dtype: torch.dtype) -> None:
+    x = torch.tensor([-3, 0, 1, 5], dtype=dtype)
+    check_export(torch.relu, x)
+    check_export(lambda x: x.relu().clamp(0, 2), x)

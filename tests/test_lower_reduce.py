@@ -196,3 +196,10 @@ def test_sums_over_nothing() -> None:
 def test_the_mean_of_nothing_is_not_a_number() -> None:
     x = torch.zeros(2, 0, 3)
     check_export(lambda x: (x.mean(1), x.mean(), torch.var_mean(x, 1, correction=0)), x, (x,))
+
+
+@pytest.mark.parametrize("name", ["all", "any"])
+def test_all_and_any_of_nothing(name: str) -> None:
+    check_export(lambda x: getattr(x, name)(), torch.ones(2, 0))
+    check_export(lambda x: getattr(x, name)(1), torch.ones(2, 0))
+    check_export(lambda x: getattr(x, name)(0, keepdim=True), torch.ones(2, 0, dtype=torch.bool))

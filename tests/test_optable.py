@@ -14,8 +14,6 @@ from toffee import _core
 
 OPSET = 20
 ROWS: dict[str, dict[str, Any]] = {row["name"]: row for row in _core.op_table()}
-# Attributes of kinds that ToffeeIR has no field for.
-NOT_REPRESENTED = {OpSchema.AttrType.SPARSE_TENSOR, OpSchema.AttrType.TYPE_PROTO}
 ARITY = {
     OpSchema.FormalParameterOption.Single: "single",
     OpSchema.FormalParameterOption.Optional: "optional",
@@ -137,19 +135,8 @@ def test_attributes_have_the_names_types_and_need_of_the_schema(name: str) -> No
     theirs = [
         (attribute.name, attribute.type.name, attribute.required)
         for attribute in SCHEMAS[name].attributes.values()
-        if attribute.type not in NOT_REPRESENTED
     ]
     assert ours == sorted(theirs)  # ours must come sorted: the checker walks along both lists
-
-
-def test_only_sparse_tensors_and_types_are_left_out_of_the_attributes() -> None:
-    left_out = {
-        (name, attribute.name)
-        for name, schema in SCHEMAS.items()
-        for attribute in schema.attributes.values()
-        if attribute.type in NOT_REPRESENTED
-    }
-    assert left_out == {("Constant", "sparse_value"), ("Optional", "type")}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
  *     python tests/fuzz/make_seeds.py SEEDS
  *     clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -Icsrc tests/fuzz/fuzz_load.c
  *         $(find csrc/base csrc/ir -name '*.c') $(printf 'csrc/wire/%s.c ' reader fields dialect
- *         decode decode_attr decode_value decode_tensor load mapping external utf8) -o fuzz_load
+ *         decode decode_model decode_attr decode_value decode_tensor load mapping external utf8) -o
+ * fuzz_load
  *     ./fuzz_load -max_len=65536 -rss_limit_mb=1024 CORPUS SEEDS
  *
  * Besides what the sanitizers see, it checks what the reader promises: the memory it may take, that
@@ -14,6 +15,8 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "ir/equal.h"
+#include "ir/function.h"
 #include "ir/lint.h"
 #include "ir/print.h"
 #include "wire/wire.h"
@@ -46,11 +49,38 @@ touch_tensor(const toffee_tensor *tensor)
     }
 }
 
+static void
+touch_sparse(const toffee_sparse *sparse)
+{
+    touch_tensor(sparse->values);
+    if (sparse->indices != NULL) {
+        touch_tensor(sparse->indices);
+    }
+    touch(sparse->dims, (uint64_t)sparse->rank * sizeof(*sparse->dims));
+    touch(sparse->extra.data, sparse->extra.n);
+}
+
+static void
+touch_type(const toffee_type *type)
+{
+    touch(type->dims, type->rank > 0 ? (uint64_t)type->rank * sizeof(*type->dims) : 0);
+    if (type->more != NULL) {
+        touch(type->more->raw.data, type->more->raw.n);
+        if (type->more->elem != NULL) {
+            touch_type(type->more->elem);
+        }
+    }
+}
+
 static void touch_graph(const toffee_graph *graph);
 
 static void
 touch_attr(const toffee_attr *attr)
 {
+    touch(attr->extra.data, attr->extra.n);
+    if (attr->ref != NULL) {
+        return;
+    }
     switch (attr->type) {
     case TOFFEE_ATTR_STRING: touch(attr->s.data, attr->s.n); break;
     case TOFFEE_ATTR_TENSOR: touch_tensor(attr->t); break;
@@ -65,6 +95,18 @@ touch_attr(const toffee_attr *attr)
     case TOFFEE_ATTR_TENSORS:
         for (size_t i = 0; i < attr->n; i++) {
             touch_tensor(attr->tensors[i]);
+        }
+        break;
+    case TOFFEE_ATTR_SPARSE_TENSOR:
+    case TOFFEE_ATTR_SPARSE_TENSORS:
+        for (size_t i = 0; i < attr->n; i++) {
+            touch_sparse(attr->sparse[i]);
+        }
+        break;
+    case TOFFEE_ATTR_TYPE_PROTO:
+    case TOFFEE_ATTR_TYPE_PROTOS:
+        for (size_t i = 0; i < attr->n; i++) {
+            touch_type(&attr->types[i]);
         }
         break;
     case TOFFEE_ATTR_GRAPHS:
@@ -82,6 +124,17 @@ touch_graph(const toffee_graph *graph)
     for (size_t i = 0; i < graph->initializers.n; i++) {
         touch_tensor(graph->initializers.data[i]);
     }
+    for (size_t i = 0; i < graph->sparse_initializers.n; i++) {
+        touch_sparse(graph->sparse_initializers.data[i]);
+    }
+    for (size_t i = 0; i < graph->inputs.n; i++) {
+        touch_type(&graph->inputs.data[i]->type);
+        touch(graph->inputs.data[i]->extra.data, graph->inputs.data[i]->extra.n);
+    }
+    touch(graph->extra.data, graph->extra.n);
+    if (graph->envelope != NULL) {
+        touch(graph->envelope->extra.data, graph->envelope->extra.n);
+    }
     for (size_t i = 0; i < graph->nodes.n; i++) {
         const toffee_node *node = graph->nodes.data[i];
 
@@ -91,6 +144,15 @@ touch_graph(const toffee_graph *graph)
                     "attributes are sorted and have different names");
             touch_attr(&node->attrs.data[k]);
         }
+        touch(node->extra.data, node->extra.n);
+    }
+    for (size_t i = 0; i < graph->functions.n; i++) {
+        const toffee_graph *function = graph->functions.data[i];
+
+        for (size_t k = 0; k < function->function->attr_defaults.n; k++) {
+            touch_attr(&function->function->attr_defaults.data[k]);
+        }
+        touch_graph(function);
     }
 }
 
@@ -100,6 +162,8 @@ use_graph(const toffee_graph *graph)
 {
     toffee_status st = TOFFEE_STATUS_INIT;
     toffee_arena *scratch = toffee_arena_new();
+    toffee_graph *copy = NULL;
+    bool equal = false;
     char *text = NULL;
     size_t length = 0;
 
@@ -108,6 +172,11 @@ use_graph(const toffee_graph *graph)
     (void)!toffee_lint(graph, &st);
     require(toffee_print_graph(graph, scratch, &text, &length, &st) == TOFFEE_OK,
             "a graph that was read can be printed");
+    require(toffee_graph_new(&copy, &st) == TOFFEE_OK &&
+                toffee_graph_copy_into(graph, copy, true, &st) == TOFFEE_OK &&
+                toffee_graph_equal(graph, copy, &equal, &st) == TOFFEE_OK && equal,
+            "a graph that was read can be copied, and equals its copy");
+    toffee_graph_free(copy);
     toffee_arena_free(scratch);
 }
 

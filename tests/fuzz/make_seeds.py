@@ -14,7 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from onnx_protos import rich_model  # noqa: E402
 from wire_samples import early_graph, late_graph  # noqa: E402
+
+import toffee  # noqa: E402
 
 
 def onnx_model() -> onnx.ModelProto:
@@ -99,7 +102,12 @@ def main(folder: Path) -> None:
         "early_packed": early_graph(packed=True),
         "early_unversioned": early_graph(version=None),
     }
-    for dtype in range(1, 21):
+    rich = rich_model()
+    seeds["rich"] = rich.SerializeToString()
+    seeds["rich_current"] = toffee.dumps(toffee.loads(seeds["rich"]))
+    del rich.graph.initializer[:]  # so that what is left can be changed more often
+    seeds["rich_without_weights"] = rich.SerializeToString()
+    for dtype in range(1, 29):
         seeds[f"typed_{dtype}"] = typed_tensor_model(dtype).SerializeToString()
     for name, content in seeds.items():
         (folder / name).write_bytes(content)
