@@ -12,7 +12,7 @@ C_SOURCES := $(shell find csrc tests/fuzz -name '*.[ch]' 2>/dev/null)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo test bench lint format fuzz sanitize clean
+.PHONY: help setup demo test bench lint format fuzz fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -40,12 +40,15 @@ test: setup
 
 bench: setup
 	$(BIN)/python benchmarks/export.py
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/to_module.py
 	$(BIN)/python benchmarks/trace.py
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
+	$(BIN)/mypy --strict toffee
 
 # make format  let ruff and clang-format write
 format: $(VENV)/.made
@@ -57,6 +60,11 @@ format: $(VENV)/.made
 FUZZ_SECONDS ?= 60
 fuzz: setup
 	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/run $(FUZZ_SECONDS)
+
+# make fuzz-programs  N random programs (20000) against eager PyTorch, on all cores
+N ?= 20000
+fuzz-programs: setup
+	$(TEST_ENV) $(BIN)/python tests/fuzz/run_programs $(N)
 
 # make sanitize  the tests that need no torch, under AddressSanitizer and UBSan
 sanitize: setup
