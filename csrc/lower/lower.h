@@ -64,6 +64,7 @@ extern const toffee_rule_family toffee_rules_conv;      /* lower_conv.c */
 extern const toffee_rule_family toffee_rules_pool;      /* lower_pool.c */
 extern const toffee_rule_family toffee_rules_pixel;  /* lower_pixel.c: shuffles, grids, patches */
 extern const toffee_rule_family toffee_rules_resize; /* lower_resize.c: interpolation */
+extern const toffee_rule_family toffee_rules_rnn;    /* lower_rnn.c: recurrent layers, cells */
 extern const toffee_rule_family toffee_rules_shape;  /* lower_shape.c: views and reshapes */
 extern const toffee_rule_family toffee_rules_index;  /* lower_index.c: select, slice, cat, gather */
 extern const toffee_rule_family toffee_rules_advanced; /* lower_advanced.c: indexing by tensors */

@@ -9,7 +9,7 @@ static const toffee_rule_family *const families[] = {
     &toffee_rules_create,   &toffee_rules_embedding, &toffee_rules_index,     &toffee_rules_logic,
     &toffee_rules_math,     &toffee_rules_matmul,    &toffee_rules_nn,        &toffee_rules_norm,
     &toffee_rules_pad,      &toffee_rules_pixel,     &toffee_rules_pool,      &toffee_rules_reduce,
-    &toffee_rules_resize,   &toffee_rules_scatter,   &toffee_rules_shape,
+    &toffee_rules_resize,   &toffee_rules_rnn,       &toffee_rules_scatter,   &toffee_rules_shape,
 };
 
 /* Index of the first row of FAMILY whose name is not before OP. */
