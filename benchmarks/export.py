@@ -75,12 +75,14 @@ def exporter(task: str, model: Any, x: Any, path: str) -> Callable[[], Any]:
     return lambda: torch.onnx.export(model, (x,), path, dynamo=dynamo, verbose=False)
 
 
-def run_exporter(task: str, name: str, rounds: int, folder: str) -> dict[str, Any]:
+def run_exporter(task: str, name: str, rounds: int, folder: str, batch: int) -> dict[str, Any]:
     """Times of TASK and of its floor, in turn, in this process."""
     import torch
     from seed_models import seed_model
 
     model, x = seed_model(name)
+    if batch:
+        x = torch.randn(batch, *x.shape[1:])
     model_bytes = sum(t.nbytes for t in model.state_dict().values())
     path = os.path.join(folder, "m.bin")
 
@@ -140,11 +142,11 @@ def run_reader(task: str, name: str, rounds: int, folder: str) -> dict[str, Any]
     return {"rounds": rows}
 
 
-def child(task: str, name: str, rounds: int, timeout: float) -> dict[str, Any]:
+def child(task: str, name: str, rounds: int, timeout: float, batch: int) -> dict[str, Any]:
     """Runs one task in a process of its own; one that fails says why and the rest goes on."""
     with tempfile.TemporaryDirectory(prefix="toffee-bench-") as folder:
         command = [sys.executable, __file__, "--task", task, "--models", name]
-        command += ["--rounds", str(rounds), "--folder", folder]
+        command += ["--rounds", str(rounds), "--folder", folder, "--batch", str(batch)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -162,18 +164,20 @@ def median(rounds: list[dict[str, float]], key: str) -> float:
     return statistics.median(row[key] for row in rounds)
 
 
-def measure(names: list[str], rounds: int, timeout: float) -> dict[str, Any]:
+def measure(
+    names: list[str], exporters: list[str], rounds: int, timeout: float, batch: int
+) -> dict[str, Any]:
     results: dict[str, Any] = {"export": {}, "read": {}}
     for name in names:
         rows = results["export"][name] = {}
-        for task in EXPORTERS:
-            row = rows[task] = child(task, name, rounds, timeout)
+        for task in exporters:
+            row = rows[task] = child(task, name, rounds, timeout, batch)
             if "error" not in row:
                 row["ratio"] = median_ratio(row["rounds"], "export", "forward", "write")
             print_export_row(name, task, row)
         rows = results["read"][name] = {}
         for task in READERS:
-            row = rows[task] = child(task, name, max(rounds, 5), timeout)
+            row = rows[task] = child(task, name, max(rounds, 5), timeout, batch)
             if "error" not in row:
                 row["ratio"] = median_ratio(row["rounds"], "onnx", "toffee")
             print_read_row(name, task, row)
@@ -215,7 +219,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(2.2 + 2 * len(names), 4.5), layout="constrained")
     width = 0.8 / len(EXPORTERS)
     for i, (task, label) in enumerate(EXPORTERS.items()):
-        heights = [results["export"][name][task].get("ratio", 0) for name in names]
+        heights = [results["export"][name].get(task, {}).get("ratio", 0) for name in names]
         bars = axes.bar([k + i * width for k in range(len(names))], heights, width, label=label)
         axes.bar_label(bars, [f"{h:.1f}" if h else "" for h in heights], fontsize=7)
     axes.axhline(1, color="black", linewidth=0.8)
@@ -229,6 +233,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--exporters", nargs="+", default=list(EXPORTERS), choices=EXPORTERS)
+    parser.add_argument("--batch", type=int, default=0, help="by default each model's own")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--timeout", type=float, default=600, help="seconds for one task")
     parser.add_argument("--out", type=Path, default=HERE / "results")
@@ -238,14 +244,16 @@ def main() -> None:
     if options.task:
         warnings.simplefilter("ignore")
         out, sys.stdout = sys.stdout, io.StringIO()  # exporters print; our line must be the last
-        run = run_reader if options.task in READERS else run_exporter
-        result = run(options.task, options.models[0], options.rounds, options.folder)
+        job = (options.task, options.models[0], options.rounds, options.folder)
+        result = run_reader(*job) if options.task in READERS else run_exporter(*job, options.batch)
         out.write(json.dumps(result) + "\n")
         return
     options.out.mkdir(parents=True, exist_ok=True)
     print(f"{'':<45} {'forward':>9} {'write':>9} {'export':>10} {'ratio':>9} {'memory':>10}")
     print(f"{'':<45} {'ms':>9} {'ms':>9} {'ms':>10} {'':>9} {'of model':>10}")
-    results = measure(options.models, options.rounds, options.timeout)
+    results = measure(
+        options.models, options.exporters, options.rounds, options.timeout, options.batch
+    )
     (options.out / "export.json").write_text(json.dumps(results, indent=1))
     plot(results, options.out / "export.png")
     print(f"written: {options.out / 'export.json'}, {options.out / 'export.png'}")

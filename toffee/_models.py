@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -73,10 +73,17 @@ def state(module: torch.nn.Module | None) -> Iterator[tuple[str, torch.Tensor]]:
         return
     for prefix, part in module.named_modules(remove_duplicate=False):
         dot = f"{prefix}." if prefix else ""
-        for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
-            yield dot + name, parameter
-        for name, buffer in part.named_buffers(recurse=False, remove_duplicate=False):
-            yield dot + name, buffer
+        tensors: list[tuple[str, torch.Tensor | None]]
+        if isinstance(part, torch.jit.ScriptModule):  # its tensors are not Python's attributes
+            tensors = [
+                *part.named_parameters(recurse=False, remove_duplicate=False),
+                *part.named_buffers(recurse=False, remove_duplicate=False),
+            ]
+        else:
+            tensors = [*part._parameters.items(), *part._buffers.items()]
+        for name, tensor in tensors:
+            if tensor is not None:
+                yield dot + name, tensor
 
 
 # ---- the signature -------------------------------------------------------------------------------
@@ -139,6 +146,9 @@ def mode_of(module: torch.nn.Module | None, training: bool) -> Iterator[None]:
         yield
         return
     flags = [(part, part.training) for part in module.modules()]
+    if all(flag == training for _, flag in flags):
+        yield
+        return
     try:
         module.train(training)
         yield
@@ -148,14 +158,17 @@ def mode_of(module: torch.nn.Module | None, training: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def ordinary_state(module: torch.nn.Module | None) -> Iterator[None]:
+def ordinary_state(
+    module: torch.nn.Module | None, tensors: Iterable[torch.Tensor]
+) -> Iterator[None]:
     """Afterwards, tensors that the run left on MODULE (caches) are ones that autograd accepts.
 
     The run is under inference mode, and what it makes cannot be trained with. Such tensors in
     attributes and buffers, and in lists, dicts and tuples there, are replaced by copies. A module
-    that was itself made under inference mode stays as it is.
+    that was itself made under inference mode (TENSORS, its parameters and buffers, say so) stays as
+    it is.
     """
-    made_so = any(tensor.is_inference() for _, tensor in state(module))
+    made_so = any(tensor.is_inference() for tensor in tensors)
     try:
         yield
     finally:
@@ -165,9 +178,15 @@ def ordinary_state(module: torch.nn.Module | None) -> Iterator[None]:
             if isinstance(part, torch.jit.ScriptModule):  # its attributes are not Python's
                 continue
             attributes = vars(part)
-            for name in [*(attributes.keys() - _MACHINERY), "_buffers"]:
-                attributes[name] = _without_inference(attributes[name], copies, 0)
+            for name in attributes.keys() - _MACHINERY:
+                if isinstance(attributes[name], _HOLDERS):
+                    attributes[name] = _without_inference(attributes[name], copies, 0)
+            if any(b is not None and b.is_inference() for b in part._buffers.values()):
+                _without_inference(part._buffers, copies, 0)
 
+
+#: What may be or hold a tensor.
+_HOLDERS = (torch.Tensor, dict, list, tuple)
 
 #: By the id of a tensor: the tensor, so that the id stays its own, and its copy.
 _Copies = dict[int, tuple[torch.Tensor, torch.Tensor]]
@@ -184,6 +203,9 @@ def _without_inference(value: Any, copies: _Copies, depth: int) -> Any:
         return copies[id(value)][1]
     if depth >= 4 or not isinstance(value, (dict, list, tuple)):
         return value
+    items = value.values() if isinstance(value, dict) else value
+    if not any(isinstance(item, _HOLDERS) for item in items):
+        return value  # numbers, mostly: kernel sizes and the like
     pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
     new = [(key, _without_inference(item, copies, depth + 1)) for key, item in pairs]
     changed = [pair for pair, (_, item) in zip(new, pairs, strict=True) if pair[1] is not item]

@@ -227,6 +227,7 @@ def _declare_inputs(
     journal: _tracing.Journal,
     model: _models.Model,
     call: _Call,
+    state: dict[str, torch.Tensor],
     taken: set[str],
 ) -> tuple[_Call, dict[str, Any]]:
     """Bind the tensors among the arguments.
@@ -240,7 +241,7 @@ def _declare_inputs(
     leaves = _structure.leaves((call.args, call.kwargs))
     tensors = [leaf for _, leaf in leaves if isinstance(leaf, torch.Tensor)]
     chosen = iter(_chosen_names(call.input_names, len(tensors), "input"))
-    seen = {id(tensor) for _, tensor in _models.state(_models.module_of(model))}
+    seen = {id(tensor) for tensor in state.values()}
     baked: dict[str, Any] = {}
 
     def declare(path: _structure.Path, leaf: Any) -> Any:
@@ -340,12 +341,13 @@ def _trace(
     )
     try:
         taken: set[str] = set()
-        for name, tensor in _models.state(module):
+        state = dict(_models.state(module))
+        for name, tensor in state.items():
             tracer.declare_parameter(tensor, name)
             taken.add(name)
-        call, baked = _declare_inputs(tracer, journal, model, call, taken)
+        call, baked = _declare_inputs(tracer, journal, model, call, state, taken)
         with (
-            _models.ordinary_state(module),
+            _models.ordinary_state(module, state.values()),
             _models.mode_of(module, training),
             journal.dice(_models.definition(model)),
             _tracing.recording(tracer),
