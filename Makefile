@@ -12,7 +12,7 @@ C_SOURCES := $(shell find csrc tests/fuzz -name '*.[ch]' 2>/dev/null)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo test bench lint format fuzz fuzz-programs sanitize clean
+.PHONY: help setup demo test bench lint format fuzz fuzz-load fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -56,15 +56,18 @@ format: $(VENV)/.made
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_SOURCES)
 
-# make fuzz    libFuzzer on the reader for FUZZ_SECONDS (60); needs clang
-FUZZ_SECONDS ?= 60
-fuzz: setup
-	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/run $(FUZZ_SECONDS)
+# make fuzz    both below
+fuzz: fuzz-programs fuzz-load
 
 # make fuzz-programs  N random programs (20000) against eager PyTorch, on all cores
 N ?= 20000
 fuzz-programs: setup
 	$(TEST_ENV) $(BIN)/python tests/fuzz/run_programs $(N)
+
+# make fuzz-load  libFuzzer on the reader for FUZZ_SECONDS (60); needs clang
+FUZZ_SECONDS ?= 60
+fuzz-load: setup
+	PATH=$(abspath $(BIN)):$$PATH tests/fuzz/run $(FUZZ_SECONDS)
 
 # make sanitize  the tests that need no torch, under AddressSanitizer and UBSan
 sanitize: setup
