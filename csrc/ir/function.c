@@ -54,16 +54,3 @@ toffee_node_calls(const toffee_node *node, const toffee_graph *function)
            texts_equal(node->domain, function->domain) &&
            texts_equal(node->overload, function->function->overload);
 }
-
-const toffee_graph *
-toffee_node_function(const toffee_node *node)
-{
-    const toffee_graph *root = toffee_graph_root(node->graph);
-
-    for (size_t i = 0; i < root->functions.n; i++) {
-        if (toffee_node_calls(node, root->functions.data[i])) {
-            return root->functions.data[i];
-        }
-    }
-    return NULL;
-}

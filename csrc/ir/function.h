@@ -28,8 +28,5 @@ const toffee_graph *toffee_graph_scope(const toffee_graph *graph);
 const toffee_graph *toffee_graph_root(const toffee_graph *graph);
 /* Whether NODE, of FUNCTION's root, calls FUNCTION. */
 bool toffee_node_calls(const toffee_node *node, const toffee_graph *function);
-/* The first function of NODE's root that NODE calls, or NULL: then it is an operator. Takes time in
- * proportion to the number of functions. */
-const toffee_graph *toffee_node_function(const toffee_node *node);
 
 #endif /* TOFFEE_IR_FUNCTION_H */

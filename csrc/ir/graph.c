@@ -292,17 +292,6 @@ toffee_graph_set_prop(toffee_graph *graph, const char *key, const char *value, t
     return TOFFEE_VEC_PUSH(graph->arena, &graph->props, prop) ? TOFFEE_OK : toffee_fail_nomem(st);
 }
 
-const char *
-toffee_graph_prop(const toffee_graph *graph, const char *key)
-{
-    for (size_t i = 0; i < graph->props.n; i++) {
-        if (toffee_str_is(graph->props.data[i].key, key)) {
-            return graph->props.data[i].value->text;
-        }
-    }
-    return NULL;
-}
-
 static void
 value_unlink(toffee_value *value)
 {

@@ -175,8 +175,6 @@ int64_t toffee_graph_opset(const toffee_graph *graph, const char *domain);
 /* Sets a metadata property, replacing one of the same key. */
 TOFFEE_NODISCARD toffee_code toffee_graph_set_prop(toffee_graph *graph, const char *key,
                                                    const char *value, toffee_status *st);
-/* The property's text, or NULL. */
-const char *toffee_graph_prop(const toffee_graph *graph, const char *key);
 
 /* Rebuilds every value's producer, is_input and tensor from the lists, after edits to them. Never
  * fails. */

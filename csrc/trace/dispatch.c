@@ -224,7 +224,8 @@ add_unsupported(PyToffee_Tracer *self, const PyToffee_Overload *overload)
 
 /* ARG as an attribute of an aten node. DECLINED for what has no attribute form (a generator). */
 static toffee_code
-set_aten_attribute(toffee_node *node, const toffee_arg *arg, toffee_status *st)
+set_aten_attribute(toffee_arena *scratch, toffee_node *node, const toffee_arg *arg,
+                   toffee_status *st)
 {
     switch (arg->kind) {
     case TOFFEE_ARG_BOOL:
@@ -234,18 +235,15 @@ set_aten_attribute(toffee_node *node, const toffee_arg *arg, toffee_status *st)
     case TOFFEE_ARG_INTS: return toffee_node_set_ints(node, arg->name, arg->ints, arg->n, st);
     case TOFFEE_ARG_DTYPE: return toffee_node_set_int(node, arg->name, arg->dtype, st);
     case TOFFEE_ARG_FLOATS: {
-        toffee_attr attr = {.type = TOFFEE_ATTR_FLOATS, .n = arg->n};
-        float *floats = toffee_arena_calloc(node->graph->arena, arg->n, sizeof(*floats));
+        float *floats = toffee_arena_calloc(scratch, arg->n, sizeof(*floats));
 
-        attr.name = toffee_graph_intern(node->graph, arg->name);
-        if (floats == NULL || attr.name == NULL) {
+        if (floats == NULL) {
             return toffee_fail_nomem(st);
         }
         for (size_t i = 0; i < arg->n; i++) {
             floats[i] = (float)arg->floats[i];
         }
-        attr.floats = floats;
-        return toffee_node_set_attr(node, &attr, st);
+        return toffee_node_set_floats(node, arg->name, floats, arg->n, st);
     }
     default: return TOFFEE_OK; /* NONE is said by absence; OTHER does not change the values */
     }
@@ -279,7 +277,7 @@ emit_aten(recording *rec, toffee_status *st)
             TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, arg->name, (int64_t)arg->n, st));
         }
         else {
-            TOFFEE_RETURN_IF_ERROR(set_aten_attribute(node, arg, st));
+            TOFFEE_RETURN_IF_ERROR(set_aten_attribute(lo->scratch, node, arg, st));
         }
     }
     while (node->inputs.n > 0 && node->inputs.data[node->inputs.n - 1] == NULL) {

@@ -135,23 +135,58 @@ attr_strings(attr_frame *frame, toffee_status *st)
     return toffee_decode_strings(frame->dec, frame->reader, frame->part, &frame->attr->strings, st);
 }
 
+/* Reads the element ITEM of a list into its PLACE in the array. */
+typedef toffee_code (*attr_element)(attr_frame *frame, const toffee_item *item, void *place,
+                                    toffee_status *st);
+
+/* The messages of the part, in order, as an array of elements of SIZE bytes. */
 static toffee_code
-attr_tensors(attr_frame *frame, toffee_status *st)
+attr_list(attr_frame *frame, attr_element decode, size_t size, void **out, toffee_status *st)
 {
     size_t n = frame->part->n;
-    void *tensors = NULL;
 
-    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(frame->dec, frame->reader, NULL, n,
-                                               sizeof(toffee_tensor *), &tensors, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(frame->dec, frame->reader, NULL, n, size, out, st));
     toffee_reader_seek(frame->reader, frame->part);
     for (size_t i = 0; i < n; i++) {
         toffee_item item = {0};
 
         TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(frame->reader, frame->part, &item, st));
-        TOFFEE_RETURN_IF_ERROR(toffee_decode_tensor(frame->dec, frame->reader, &item, frame->graph,
-                                                    (toffee_tensor **)tensors + i, st));
+        TOFFEE_RETURN_IF_ERROR(decode(frame, &item, (char *)*out + i * size, st));
     }
     frame->attr->n = n;
+    return TOFFEE_OK;
+}
+
+static toffee_code
+element_tensor(attr_frame *frame, const toffee_item *item, void *place, toffee_status *st)
+{
+    return toffee_decode_tensor(frame->dec, frame->reader, item, frame->graph, place, st);
+}
+
+static toffee_code
+element_graph(attr_frame *frame, const toffee_item *item, void *place, toffee_status *st)
+{
+    return attr_subgraph(frame, item, place, st);
+}
+
+static toffee_code
+element_sparse(attr_frame *frame, const toffee_item *item, void *place, toffee_status *st)
+{
+    return toffee_decode_sparse(frame->dec, frame->reader, item, frame->graph, place, st);
+}
+
+static toffee_code
+element_type(attr_frame *frame, const toffee_item *item, void *place, toffee_status *st)
+{
+    return toffee_decode_type(frame->dec, frame->reader, item, place, st);
+}
+
+static toffee_code
+attr_tensors(attr_frame *frame, toffee_status *st)
+{
+    void *tensors = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(attr_list(frame, element_tensor, sizeof(toffee_tensor *), &tensors, st));
     frame->attr->tensors = tensors;
     return TOFFEE_OK;
 }
@@ -159,19 +194,9 @@ attr_tensors(attr_frame *frame, toffee_status *st)
 static toffee_code
 attr_graphs(attr_frame *frame, toffee_status *st)
 {
-    size_t n = frame->part->n;
     void *graphs = NULL;
 
-    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(frame->dec, frame->reader, NULL, n,
-                                               sizeof(toffee_graph *), &graphs, st));
-    toffee_reader_seek(frame->reader, frame->part);
-    for (size_t i = 0; i < n; i++) {
-        toffee_item item = {0};
-
-        TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(frame->reader, frame->part, &item, st));
-        TOFFEE_RETURN_IF_ERROR(attr_subgraph(frame, &item, (toffee_graph **)graphs + i, st));
-    }
-    frame->attr->n = n;
+    TOFFEE_RETURN_IF_ERROR(attr_list(frame, element_graph, sizeof(toffee_graph *), &graphs, st));
     frame->attr->graphs = graphs;
     return TOFFEE_OK;
 }
@@ -179,20 +204,9 @@ attr_graphs(attr_frame *frame, toffee_status *st)
 static toffee_code
 attr_sparse(attr_frame *frame, toffee_status *st)
 {
-    size_t n = frame->part->n;
     void *sparse = NULL;
 
-    TOFFEE_RETURN_IF_ERROR(toffee_decode_alloc(frame->dec, frame->reader, NULL, n,
-                                               sizeof(toffee_sparse *), &sparse, st));
-    toffee_reader_seek(frame->reader, frame->part);
-    for (size_t i = 0; i < n; i++) {
-        toffee_item item = {0};
-
-        TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(frame->reader, frame->part, &item, st));
-        TOFFEE_RETURN_IF_ERROR(toffee_decode_sparse(frame->dec, frame->reader, &item, frame->graph,
-                                                    (toffee_sparse **)sparse + i, st));
-    }
-    frame->attr->n = n;
+    TOFFEE_RETURN_IF_ERROR(attr_list(frame, element_sparse, sizeof(toffee_sparse *), &sparse, st));
     frame->attr->sparse = sparse;
     return TOFFEE_OK;
 }
@@ -200,27 +214,17 @@ attr_sparse(attr_frame *frame, toffee_status *st)
 static toffee_code
 attr_types(attr_frame *frame, toffee_status *st)
 {
-    size_t n = frame->part->n;
     void *types = NULL;
 
-    TOFFEE_RETURN_IF_ERROR(
-        toffee_decode_alloc(frame->dec, frame->reader, NULL, n, sizeof(toffee_type), &types, st));
-    toffee_reader_seek(frame->reader, frame->part);
-    for (size_t i = 0; i < n; i++) {
-        toffee_item item = {0};
-
-        TOFFEE_RETURN_IF_ERROR(toffee_reader_next_of(frame->reader, frame->part, &item, st));
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_decode_type(frame->dec, frame->reader, &item, (toffee_type *)types + i, st));
-    }
-    frame->attr->n = n;
+    TOFFEE_RETURN_IF_ERROR(attr_list(frame, element_type, sizeof(toffee_type), &types, st));
     frame->attr->types = types;
     return TOFFEE_OK;
 }
 
-/* One of them: a list of one, of which the last in the file counts. */
+/* One of what LIST reads: a list of one, of which the last in the file counts. */
 static toffee_code
-attr_one_sparse(attr_frame *frame, toffee_status *st)
+attr_last(attr_frame *frame, toffee_code (*list)(attr_frame *frame, toffee_status *st),
+          toffee_status *st)
 {
     toffee_part last = *frame->part;
 
@@ -230,21 +234,19 @@ attr_one_sparse(attr_frame *frame, toffee_status *st)
     last.n = 1;
     last.first = last.last.tag;
     frame->part = &last;
-    return attr_sparse(frame, st);
+    return list(frame, st);
+}
+
+static toffee_code
+attr_one_sparse(attr_frame *frame, toffee_status *st)
+{
+    return attr_last(frame, attr_sparse, st);
 }
 
 static toffee_code
 attr_one_type(attr_frame *frame, toffee_status *st)
 {
-    toffee_part last = *frame->part;
-
-    if (last.n == 0) {
-        return attr_missing(frame, st);
-    }
-    last.n = 1;
-    last.first = last.last.tag;
-    frame->part = &last;
-    return attr_types(frame, st);
+    return attr_last(frame, attr_types, st);
 }
 
 /* ---- the attribute ---- */
