@@ -502,6 +502,14 @@ def _unpickle(kind: int, data: bytes, /) -> Any: ...
 
 # ---- rules and tables --------------------------------------------------------------------------
 
+def caffe2_emit(
+    graph: Graph, *, cuda: int = -1, prefer: str = "caffe2", weights: bool = True
+) -> tuple[bytes, bytes, list[int]]:
+    """The graph as (init net, predict net, index of the node of each operator)."""
+
+def caffe2_rules() -> list[tuple[str, str | None, str | None]]:
+    """Rows of (operator, Caffe2's operators, ATen's function)."""
+
 def check_graph(graph: Graph, /) -> None: ...
 def check_node(node: Node, /) -> None: ...
 def dtype_table() -> tuple[tuple[int, str, str | None, int], ...]: ...

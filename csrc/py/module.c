@@ -1,6 +1,7 @@
 /* csrc/py/module.c -- toffee._core: init, state, and the functions that are not about files. */
 #include "bridge/pyerr.h"
 #include "ops/check.h"
+#include "py/caffe2.h"
 #include "py/io.h"
 #include "py/op_info.h"
 #include "py/repeated.h"
@@ -125,7 +126,8 @@ module_exec(PyObject *module)
             return -1;
         }
     }
-    if (PyModule_AddFunctions(module, PyToffee_IoMethods) < 0) {
+    if (PyModule_AddFunctions(module, PyToffee_Caffe2Methods) < 0 ||
+        PyModule_AddFunctions(module, PyToffee_IoMethods) < 0) {
         return -1;
     }
     return PyModule_AddFunctions(module, PyToffee_PickleMethods);
