@@ -51,7 +51,7 @@ def test_convert_goes_to_onnx_and_back(saved, conv_graph, tmp_path):
     assert (tmp_path / "back").read_bytes() == saved.read_bytes()
     assert run("convert", saved, tmp_path / "bare", "--without-params").returncode == 0
     assert len(toffee.load(tmp_path / "bare").initializer) == 0
-    assert run("convert", saved, tmp_path / "x", "--format", "onnx").returncode == 0
+    assert run("convert", saved, tmp_path / "x", "--to", "onnx").returncode == 0
     assert onnx.load(tmp_path / "x").graph.name == "net"
 
 

@@ -23,10 +23,16 @@ def _print(args: argparse.Namespace) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
+    if args.to == "caffe2":
+        # Not at the top: checking a file needs no backend.
+        from .backend.c2._emit import write_nets
+
+        write_nets(io.load(args.file), args.out, device=args.device, prefer=args.prefer)
+        return
     io.save(
         io.load(args.file),
         args.out,
-        format=args.format,
+        format=args.to,
         export_params=not args.without_params,
         ir_version=args.ir_version,
     )
@@ -52,11 +58,24 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(run=_print)
 
     convert = commands.add_parser(
-        "convert", help="write as ToffeeIR or, for a name that ends in .onnx, as ONNX"
+        "convert", help="write as ToffeeIR, ONNX (for a name that ends in .onnx) or Caffe2's nets"
     )
     convert.add_argument("file", metavar="FILE")
     convert.add_argument("out", metavar="OUT")
-    convert.add_argument("--format", choices=("toffee", "onnx"), help="whatever the name of OUT")
+    convert.add_argument(
+        "--to",
+        choices=("toffee", "onnx", "caffe2"),
+        help="whatever the name of OUT; caffe2: init_net.pb and predict_net.pb in the folder OUT",
+    )
+    convert.add_argument(
+        "--device", default="CPU", help="for --to caffe2: CPU, or CUDA:N (default: CPU)"
+    )
+    convert.add_argument(
+        "--prefer",
+        choices=("caffe2", "aten"),
+        default="caffe2",
+        help="for --to caffe2: its own operators, or PyTorch's functions by its operator ATen",
+    )
     convert.add_argument("--without-params", action="store_true", help="leave the initializers out")
     convert.add_argument(
         "--ir-version", type=int, choices=(1, 2), help="1: the operators and format of 2017"

@@ -1,0 +1,30 @@
+"""Run graphs with Caffe2 itself, as in 2017::
+
+    import toffee.backend.c2 as backend
+
+    rep = backend.prepare(graph, device="CPU")
+    outputs = rep.run(x)
+
+Caffe2 lives on in the wheels of PyTorch up to 1.10; ``python -m toffee.backend.c2 install`` fetches
+it, once. It runs in a process of its own for each prepared graph: see :class:`C2Rep` for what that
+means. :func:`emit` and :func:`write_nets` turn a graph into Caffe2's nets and need none of that.
+"""
+
+from __future__ import annotations
+
+from ._emit import INIT_NET, PREDICT_NET, emit, write_nets
+from ._process import RunTimeout
+from ._rep import C2Rep, prepare, run, run_node, supports_device
+
+__all__ = [
+    "INIT_NET",
+    "PREDICT_NET",
+    "C2Rep",
+    "RunTimeout",
+    "emit",
+    "prepare",
+    "run",
+    "run_node",
+    "supports_device",
+    "write_nets",
+]
