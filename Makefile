@@ -1,5 +1,7 @@
 # make demo    set up everything and take AlexNet from PyTorch to a checked ToffeeIR file
+# make demo-c2 the script of 2017, line for line, on Caffe2
 # make test    set up everything and run the tests
+# make test-c2 fetch Caffe2 (882 MB, once) and run the tests that need it
 # make bench   measure export, load and check beside their peers
 # make lint    ruff and clang-format, in check mode
 # make help    the rest
@@ -8,11 +10,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 C_SOURCES := $(shell find csrc tests/fuzz -name '*.[ch]' 2>/dev/null)
+CC_SOURCES := $(wildcard toffee/backend/c2/*.cc)
 
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo test bench lint format fuzz fuzz-load fuzz-programs sanitize clean
+.PHONY: help setup demo demo-c2 caffe2 test test-c2 bench lint format fuzz fuzz-load fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -35,26 +38,38 @@ $(VENV)/.built: $(VENV)/.made setup.py pyproject.toml $(wildcard proto/*.proto) 
 demo: setup
 	$(BIN)/python examples/alexnet.py
 
+demo-c2: setup caffe2
+	$(BIN)/python examples/demo_c2.py
+
+# make caffe2  Caffe2's runtime in the user's cache folder, if it is not there yet
+caffe2: setup
+	$(BIN)/python -m toffee.backend.c2 status >/dev/null 2>&1 \
+	|| $(BIN)/python -m toffee.backend.c2 install
+
 test: setup
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-bench: setup
+test-c2: setup caffe2
+	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal tests/c2
+
+bench: setup caffe2
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/to_module.py
 	$(BIN)/python benchmarks/trace.py
+	$(BIN)/python benchmarks/c2.py
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
+	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES) $(CC_SOURCES)
 	$(BIN)/mypy --strict toffee
 
 # make format  let ruff and clang-format write
 format: $(VENV)/.made
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $(C_SOURCES)
+	$(BIN)/clang-format -i $(C_SOURCES) $(CC_SOURCES)
 
 # make fuzz    both below
 fuzz: fuzz-programs fuzz-load
