@@ -255,6 +255,10 @@ TAIL = """\
 * Values that depend on inputs and leave the trace (`item()`, `if`, `numpy()`, …) are in the graph
   as they were; the warning names file, line and operator, once for each. Values that depend only on
   shapes, parameters and constants are silent: they are the same in every run of the graph.
+* A value that is only checked (in an `assert`, by `torch._check`, in an `if` that does nothing but
+  raise) is not reported: where the model raises, the graph computes something.
+* `torch.compiler.is_exporting()` says yes while a model is exported. Libraries ask it before they
+  look at values to save work: with `if mask.all()` skipped, the mask stays in the graph.
 * Random numbers that the graph cannot draw again are reported: those of PyTorch with the line that
   draws them, those of `random` and `numpy.random` with the model. Dropout in training is in the
   graph as `Dropout`.
@@ -266,6 +270,8 @@ TAIL = """\
   gone, that is warned about.
 * Arguments that are no tensors are in the graph as they were; its `metadata_props` lists them under
   `baked_arguments`, and the logger `toffee` says so (INFO).
+* Objects of classes that nobody has registered, such as the caches of transformers: the tensors in
+  their attributes are inputs and outputs, called by the attributes (`cache.layers.0.keys`).
 * Tensors that a module keeps on itself while it is exported are replaced afterwards by ordinary
   copies, so that it can be trained. What a plain function keeps elsewhere is not: `clone()` it.
 * `torch.autograd.grad` inside forward needs the autograd that an export switches off:

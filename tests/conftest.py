@@ -74,3 +74,13 @@ def fail_allocation() -> Callable[[int], contextlib.AbstractContextManager[None]
             _core._testing.fail_allocation(-1)
 
     return fail
+
+
+@pytest.fixture
+def as_before():
+    """Whatever lowerings a test registers are gone after it."""
+    from toffee import lowering
+
+    yield
+    for name in list(lowering._registry._registered):
+        toffee.unregister_lowering(name)

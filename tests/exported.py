@@ -53,6 +53,9 @@ def other_values(leaf: Any, generator: torch.Generator) -> Any:
     """Different values of the same shape and dtype, in the range of the given ones."""
     if not isinstance(leaf, torch.Tensor):
         return leaf
+    if leaf.is_complex():
+        values = torch.randn((*leaf.shape, 2), generator=generator, dtype=torch.float64)
+        return torch.view_as_complex(values).to(leaf.dtype)
     if leaf.is_floating_point():
         values = torch.randn(leaf.shape, generator=generator, dtype=torch.float64)
         if leaf.numel() and bool((leaf > 0).all()):
@@ -68,6 +71,10 @@ def other_values(leaf: Any, generator: torch.Generator) -> Any:
 
 
 def as_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """TENSOR as graphs have it: complex numbers as pairs of real ones."""
+    tensor = tensor.resolve_conj().resolve_neg()
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
     return tensor.detach().contiguous().numpy()
 
 

@@ -561,7 +561,7 @@ def test_a_body_that_uses_what_nobody_computes_is_an_error_that_names_it():
 # ---- operators of PyTorch ----------------------------------------------------------------------
 
 ATEN: dict[str, tuple[Any, tuple[torch.Tensor, ...]]] = {
-    "one tensor": (lambda x: torch.special.i0e(x), (torch.randn(3),)),
+    "one tensor": (lambda x: torch.special.airy_ai(x), (torch.randn(3),)),
     "tensors and numbers": (
         lambda x, y: torch.special.zeta(x, y),
         (torch.rand(3) + 2, torch.rand(3) + 1),
@@ -590,6 +590,17 @@ def test_operators_without_a_form_in_onnx_run_as_those_of_pytorch(name):
 def test_some_of_those_operators_really_are_of_pytorchs_domain():
     graph = to_graph(*ATEN["one tensor"], fallback="aten")
     assert {node.domain for node in graph.node} == {"org.pytorch.aten"}
+
+
+def test_half_floats_are_averaged_over_three_dimensions():
+    x = torch.randn(1, 2, 6, 5, 4).half()
+    graph = to_graph(lambda x: F.avg_pool3d(x.float(), 2, 1).half(), (x,))
+    (expected,) = backend.run(graph, [x.numpy()])
+    node = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2, 2])
+    info = [helper.make_tensor_value_info(n, TensorProto.FLOAT16, None) for n in "xy"]
+    made = helper.make_model(helper.make_graph([node], "pool", info[:1], info[1:]))
+    (result,) = backend.run(toffee.loads(made.SerializeToString()), [x.numpy()])
+    assert np.array_equal(result, expected)
 
 
 def test_an_operator_that_this_pytorch_lacks_is_an_error_that_names_it():

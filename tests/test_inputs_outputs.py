@@ -251,15 +251,105 @@ def test_the_fields_of_a_dataclass_that_are_no_tensors_are_baked_by_name():
     assert baked(graph) == {"b.mask": None, "b.scale": 3.0}
 
 
-def test_a_tensor_inside_an_object_that_nobody_can_open_is_a_warning_and_an_error_when_strict():
-    def forward(x, holder):
-        return x + holder.tensor
+# ---- objects that only their own class knows ----------------------------------------------------
 
-    with pytest.warns(toffee.TraceWarning, match=r"holder.tensor is a tensor inside of a Opaque"):
-        graph = to_graph(forward, (X, Opaque(Y)))
+
+class Layer:
+    def __init__(self) -> None:
+        self.keys: torch.Tensor | None = None
+        self.states: dict[int, torch.Tensor | None] = {}
+        self.is_initialized = False
+
+
+class Cache:
+    """As transformers': layers that fill themselves, settings, and some that hold nothing."""
+
+    def __init__(self) -> None:
+        self.layers: list[Layer] = [Layer(), Layer(), Layer()]
+        self.dtype = torch.float32
+        self.itself = self
+
+    def update(self, index: int, keys: torch.Tensor) -> torch.Tensor:
+        layer = self.layers[index]
+        layer.keys = keys if layer.keys is None else torch.cat((layer.keys, keys))
+        layer.states[1] = keys.sum(0)
+        layer.is_initialized = True
+        return layer.keys
+
+
+def filled(value: torch.Tensor) -> Cache:
+    cache = Cache()
+    cache.update(0, value)
+    cache.update(2, value * 2)
+    return cache
+
+
+def held(cache: Cache) -> list[torch.Tensor]:
+    layers = [layer for layer in cache.layers if layer.keys is not None]
+    return [tensor for layer in layers for tensor in (layer.keys, layer.states[1])]
+
+
+def test_the_tensors_in_an_object_that_comes_out_are_outputs():
+    def forward(x):
+        return {"y": x * 2, "cache": filled(x + 1)}
+
+    expected = forward(Y)
+    assert_runs_like_pytorch(forward, X, [Y], [expected["y"], *held(expected["cache"])])
+
+
+def test_the_tensors_in_an_object_that_goes_in_are_inputs_called_by_their_attributes():
+    def forward(x, cache):
+        total = cache.update(0, x).sum() + cache.update(1, x).sum()
+        return total, cache
+
+    cache = filled(Y)
+    total, after = forward(X, filled(Y * 3))
+    graph = assert_runs_like_pytorch(
+        forward, (Y, cache), [X, *held(filled(Y * 3))], [total, *held(after)]
+    )
+    names = ["layers.0.keys", "layers.0.states.1", "layers.2.keys", "layers.2.states.1"]
+    assert list(graph.input) == ["x", *(f"cache.{name}" for name in names)]
+
+
+def test_the_same_tensor_in_two_attributes_is_two_inputs_and_the_object_stays_as_it_was():
+    def forward(cache):
+        return cache.layers[0].keys - 2 * cache.layers[1].keys
+
+    def doubled(value):
+        cache = Cache()
+        cache.layers[0].keys = cache.layers[1].keys = value
+        return cache
+
+    cache = doubled(X)
+    data = to_bytes(forward, (cache,), format="onnx")
+    assert cache.layers[0].keys is X and cache.layers[1].keys is X and cache.itself is cache
+    (result,) = run_onnxruntime(data, [as_numpy(X), as_numpy(Y)], optimize=True)
+    np.testing.assert_allclose(result, as_numpy(X - 2 * Y), rtol=1e-6)
+
+
+def test_what_comes_out_in_an_object_can_be_trained_with():
+    output = export(lambda x: Opaque(x * 2), X, io.BytesIO())
+    assert type(output) is Opaque and not output.tensor.is_inference()
+
+
+def test_an_object_without_tensors_is_no_output():
+    with pytest.raises(toffee.TraceError, match=r"returned a Cache at \['cache'\]"):
+        to_graph(lambda x: {"y": x * 2, "cache": Cache()}, X)
+
+
+def test_a_tensor_that_a_function_carries_is_a_warning_and_an_error_when_strict():
+    def forward(x, function):
+        return x + function.tensor
+
+    def function():
+        pass
+
+    function.tensor = Y
+    with pytest.warns(toffee.TraceWarning, match=r"function.tensor is a tensor inside of a func"):
+        graph = to_graph(forward, (X, function))
     assert list(graph.input) == ["x"]
     with pytest.raises(toffee.TraceError, match="register_pytree_node"):
-        to_graph(forward, (X, Opaque(Y)), strict=True)
+        to_graph(forward, (X, function), strict=True)
 
 
 # ---- the same tensor in two places --------------------------------------------------------------

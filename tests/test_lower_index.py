@@ -364,3 +364,14 @@ def test_add_at_no_index() -> None:
 
     check_export(program, torch.ones(2, 3))
     check_export(lambda x: x.expand(3, 2, 0) + 1, torch.ones(2, 1))
+
+
+@pytest.mark.parametrize("mode", ["circular", "constant"])
+def test_an_empty_batch_is_padded(mode: str):
+    check_export(lambda x: F.pad(x, (1, 2), mode=mode), torch.zeros(0, 3, 3))
+
+
+def test_bfloat16_is_selected_by_a_mask():
+    args = (torch.ones(3, dtype=torch.bfloat16), torch.ones(3) > 0)
+    data = to_bytes(lambda x, mask: x.masked_select(mask), args, format="onnx")
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)

@@ -382,3 +382,9 @@ def test_patches_are_taken_apart_and_put_together(
         return columns, F.fold(columns, x.shape[-2:], kernel, dilation, padding, stride)
 
     check_export(there_and_back, image(*batch, 3, 7, 8))
+
+
+def test_patches_of_a_transposed_image_are_right_when_the_runtime_moves_the_transpose() -> None:
+    check_export(
+        lambda x: F.unfold(x.permute(0, 3, 1, 2), 3, padding=1, stride=2), image(2, 4, 4, 3)
+    )

@@ -203,3 +203,9 @@ def test_all_and_any_of_nothing(name: str) -> None:
     check_export(lambda x: getattr(x, name)(), torch.ones(2, 0))
     check_export(lambda x: getattr(x, name)(1), torch.ones(2, 0))
     check_export(lambda x: getattr(x, name)(0, keepdim=True), torch.ones(2, 0, dtype=torch.bool))
+
+
+def test_powers_of_float16_need_not_fit_for_a_norm():
+    x = torch.linspace(-40, 40, 30, dtype=torch.float16)
+    graph = check_export(lambda x: torch.linalg.vector_norm(x, 4), x, rtol=1e-3)
+    assert "Cast" in ops(graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,13 @@ import pytest
 import torch
 from exported import as_numpy, check_export, ops, run_onnxruntime, to_bytes, to_graph
 from torch import nn
+from torch.nn.utils.rnn import (
+    pack_padded_sequence,
+    pack_sequence,
+    pad_packed_sequence,
+)
+
+import toffee
 
 STEPS, SAMPLES, INPUT, HIDDEN = 5, 3, 4, 6
 
@@ -115,6 +123,29 @@ def test_an_initial_state_of_zeros_is_left_out(name):
         assert len(node.input) == (7 if name == "lstm" else 6)
 
 
+@every_layer
+def test_large_states_of_zeros_are_left_out_as_well(name):
+    cls, fixed = LAYERS[name]
+    made = cls(INPUT, 64, 2, bidirectional=True, **fixed).eval()
+    for node in nodes(made, (torch.randn(2, 16, INPUT),), OPERATORS[name]):
+        assert len(node.input) == 4
+    check_export(made, (torch.randn(2, 16, INPUT),))
+
+
+def test_a_state_that_is_written_after_it_was_read_is_as_it_was():
+    made = nn.GRU(INPUT, 64).eval()
+
+    def forward(x):
+        state = torch.zeros(1, SAMPLES, 64)
+        first = made(x, state)[0]
+        state += 1
+        second = made(x, state)[0]
+        state += x.sum()
+        return first, second, made(x, state)[0]
+
+    check_export(forward, (sequence(),))
+
+
 def test_learned_initial_states_that_are_zeros_now_stay_parameters():
     class Learned(nn.Module):
         def __init__(self):
@@ -207,9 +238,34 @@ def test_doubles_go_step_by_step_as_the_runtime_has_no_node_for_them(name):
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
-def test_projections_go_step_by_step():
-    made = nn.LSTM(INPUT, HIDDEN, proj_size=2, num_layers=2, bidirectional=True)
-    assert "LSTM" not in ops(check_export(made, (sequence(),)))
+@pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
+@pytest.mark.parametrize("batch_first", [False, True], ids=["steps first", "batch first"])
+def test_projections_go_step_by_step(bias, batch_first):
+    made = nn.LSTM(
+        INPUT, HIDDEN, 2, proj_size=2, bidirectional=True, bias=bias, batch_first=batch_first
+    )
+    x = sequence(batch_first)
+    assert "LSTM" not in ops(check_export(made, (x,)))
+    check_export(made, (x, (torch.randn(4, SAMPLES, 2), torch.randn(4, SAMPLES, HIDDEN))))
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_projections_of_halves_are_within_their_own_rounding(dtype):
+    made = nn.LSTM(INPUT, HIDDEN, 2, proj_size=2, bidirectional=True).to(dtype)
+    # Each of the steps is rounded at other places.
+    tolerance = 8 * torch.finfo(dtype).eps
+    check_export(
+        lambda x: made(x.to(dtype))[0].float(), (sequence(),), rtol=tolerance, atol=tolerance
+    )
+
+
+@every_layer
+def test_doubles_may_have_initial_states(name):
+    made = layer(name, num_layers=2, bidirectional=True).double()
+    hx = states(made)
+    hx = tuple(h.double() for h in hx) if isinstance(hx, tuple) else hx.double()
+    check_export(made, (sequence().double(), hx), rtol=1e-12, atol=1e-12)
 
 
 @every_layer
@@ -223,6 +279,212 @@ def test_a_layer_may_be_used_twice():
     made = layer("lstm")
     graph = check_export(lambda x: made(made(x)[0][..., :INPUT])[0], (sequence(),))
     assert ops(graph).count("LSTM") == 2
+
+
+# ---- packed sequences ---------------------------------------------------------------------------
+
+LONGEST_FIRST = torch.tensor([5, 4, 2])
+ANY_ORDER = torch.tensor([2, 5, 3])
+with_lengths = pytest.mark.filterwarnings("ignore:aten.._pad_packed_sequence makes a shape")
+
+
+class Padded(nn.Module):
+    """Pads what a layer makes of a padded sequence and its lengths."""
+
+    def __init__(self, made: nn.RNNBase, is_sorted: bool = False, **padding: Any):
+        super().__init__()
+        self.rnn = made
+        self.is_sorted = is_sorted
+        self.padding = padding
+
+    def forward(self, x, lengths, hx=None):
+        first = self.rnn.batch_first
+        packed = pack_padded_sequence(x, lengths, first, enforce_sorted=self.is_sorted)
+        packed, last = self.rnn(packed, hx)
+        return pad_packed_sequence(packed, first, **self.padding), last
+
+
+@with_lengths
+@every_layer
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize("batch_first", [False, True], ids=["steps first", "batch first"])
+def test_lengths_in_any_order_are_an_input_of_the_node(
+    name, num_layers, bidirectional, batch_first
+):
+    made = layer(name, num_layers=num_layers, bidirectional=bidirectional, batch_first=batch_first)
+    x = sequence(batch_first)
+    for hx in (None, states(made)):
+        args = (x, ANY_ORDER) if hx is None else (x, ANY_ORDER, hx)
+        graph = check_export(Padded(made), args, (x * -2, torch.tensor([5, 1, 4]), *args[2:]))
+        cells = [node for node in graph.node if node.op_type == OPERATORS[name]]
+        assert len(cells) == num_layers
+        assert all(node.input[4] for node in cells)
+        assert not {"Compress", "ScatterND", "NonZero"} & set(ops(graph))
+
+
+@with_lengths
+@every_layer
+def test_the_longest_sequence_may_be_shorter_in_another_run(name):
+    made = layer(name, batch_first=True)
+    x = sequence(batch_first=True)
+    check_export(Padded(made), (x, ANY_ORDER), (x, torch.tensor([1, 3, 2])))
+    check_export(Padded(made), (x, torch.tensor([1, 3, 2])), (x, ANY_ORDER))
+    check_export(Padded(made, True), (x, LONGEST_FIRST), (x, torch.tensor([3, 3, 1])))
+
+
+@every_layer
+@pytest.mark.parametrize("total", [STEPS, STEPS + 3])
+def test_a_total_length_is_the_same_in_every_run(name, total):
+    model = Padded(layer(name), total_length=total)
+    x = sequence()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", toffee.TraceWarning)
+        check_export(model, (x, ANY_ORDER), (x, torch.tensor([1, 3, 2])))
+
+
+def test_a_result_as_long_as_the_longest_sequence_is_warned_about():
+    with pytest.warns(toffee.TraceWarning, match="pad_packed_sequence makes a shape"):
+        to_graph(Padded(layer("gru")), (sequence(), ANY_ORDER))
+    with pytest.raises(toffee.TraceError, match="pad_packed_sequence makes a shape"):
+        to_graph(Padded(layer("gru")), (sequence(), ANY_ORDER), strict=True)
+
+
+@with_lengths
+@every_layer
+def test_padding_may_have_another_value(name):
+    model = Padded(layer(name, bidirectional=True), padding_value=-7.5, total_length=STEPS + 1)
+    check_export(model, (sequence(), ANY_ORDER), (sequence(), torch.tensor([3, 4, 4])))
+
+
+@every_layer
+def test_lengths_that_the_program_says_are_constants(name):
+    made = layer(name, num_layers=2, bidirectional=True)
+
+    def forward(x):
+        packed, last = made(pack_padded_sequence(x, [4, 4, 1]))
+        return pad_packed_sequence(packed), last
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", toffee.TraceWarning)
+        graph = check_export(forward, (sequence(),))
+    stored = {tensor.name: tensor.numpy() for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == OPERATORS[name]:
+            np.testing.assert_array_equal(stored[node.input[4]], np.int32([4, 4, 1]))
+
+
+def test_there_may_be_many_lengths():
+    made = layer("gru")
+    lengths = torch.arange(40, 0, -1).clamp(max=STEPS)
+    graph = check_export(
+        lambda x: pad_packed_sequence(made(pack_padded_sequence(x, lengths))[0]),
+        (torch.randn(STEPS, 40, INPUT),),
+    )
+    (node,) = [node for node in graph.node if node.op_type == "GRU"]
+    assert node.input[4] in {tensor.name for tensor in graph.initializer}
+
+
+def test_lengths_that_are_all_the_same_are_left_out():
+    made = layer("lstm")
+    graph = check_export(
+        lambda x: pad_packed_sequence(made(pack_padded_sequence(x, [STEPS] * SAMPLES))[0]),
+        (sequence(),),
+    )
+    (node,) = [node for node in graph.node if node.op_type == "LSTM"]
+    assert len(node.input) == 4
+
+
+@with_lengths
+def test_packed_elements_may_be_computed_with_in_between():
+    first, second = layer("lstm", bidirectional=True), nn.GRU(2 * HIDDEN, 3)
+
+    class Between(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.linear = first, second, nn.Linear(INPUT, INPUT)
+
+        def forward(self, x, lengths):
+            packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
+            packed = packed._replace(data=self.linear(packed.data).relu())
+            packed, _ = self.first(packed)
+            packed, last = self.second(packed._replace(data=packed.data.tanh() + 1))
+            return pad_packed_sequence(packed, padding_value=0.5), last, packed.data
+
+    graph = check_export(Between(), (sequence(), ANY_ORDER), (sequence(), torch.tensor([4, 3, 3])))
+    assert {"LSTM", "GRU", "Compress", "ScatterND"} <= set(ops(graph))
+
+
+@with_lengths
+def test_a_packed_sequence_may_be_padded_at_once():
+    def forward(x, lengths):
+        packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
+        return pad_packed_sequence(packed, padding_value=9), packed.data, packed.batch_sizes
+
+    check_export(forward, (sequence(), ANY_ORDER), (sequence(), torch.tensor([5, 5, 1])))
+    whole = torch.arange(STEPS * SAMPLES).reshape(STEPS, SAMPLES)
+    check_export(forward, (whole, ANY_ORDER), (whole, torch.tensor([2, 1, 4])))
+
+
+@with_lengths
+@every_layer
+def test_a_packed_sequence_may_go_in_and_come_out(name):
+    made = layer(name, bidirectional=True)
+    sequences = [torch.randn(n, INPUT) for n in (2, 5, 3)]
+    packed = pack_sequence(sequences, enforce_sorted=False)
+
+    def forward(packed):
+        packed, last = made(packed)
+        return packed, last, pad_packed_sequence(packed, batch_first=True)
+
+    with warnings.catch_warnings():  # batch_sizes[0] is read
+        warnings.simplefilter("ignore", toffee.TraceWarning)
+        check_export(forward, (packed,), (packed._replace(data=packed.data * 2),))
+
+
+@with_lengths
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
+def test_packed_sequences_go_step_by_step_where_others_do(dtype, bidirectional):
+    made = nn.LSTM(INPUT, HIDDEN, 2, proj_size=2, bidirectional=bidirectional).to(dtype)
+    x = sequence().to(dtype)
+    check_export(Padded(made), (x, ANY_ORDER), (x, torch.tensor([1, 4, 5])))
+    gru = nn.GRU(INPUT, HIDDEN, 2, bidirectional=bidirectional).double()
+    check_export(Padded(gru), (x.double(), ANY_ORDER), (x.double(), torch.tensor([1, 4, 2])))
+
+
+@with_lengths
+def test_dropout_of_packed_sequences_is_between_layers():
+    made = layer("gru", num_layers=3, dropout=0.25)
+    drops = nodes(Padded(made), (sequence(), ANY_ORDER), "Dropout", training=True)
+    assert len(drops) == 2
+    check_export(Padded(made), (sequence(), ANY_ORDER))
+
+
+@with_lengths
+def test_parameters_of_packed_layers_may_be_given_at_run_time():
+    model = Padded(layer("lstm", num_layers=2, bidirectional=True)).eval()
+    args = (sequence(), ANY_ORDER)
+    data = to_bytes(model, args, format="onnx", export_params=False)
+    feeds = [as_numpy(x) for x in (*model.state_dict().values(), *args)]
+    output = run_onnxruntime(data, feeds, optimize=True)[0]
+    with torch.inference_mode():
+        np.testing.assert_allclose(output, as_numpy(model(*args)[0][0]), rtol=1e-5, atol=1e-6)
+
+
+@with_lengths
+def test_each_allocation_of_an_export_may_fail(fail_allocation, count_allocations):
+    model = Padded(layer("lstm", num_layers=2, bidirectional=True), padding_value=1.0).eval()
+
+    def run():
+        return to_bytes(model, (sequence(), ANY_ORDER), format="onnx")
+
+    assert run()  # which also learns of PyTorch's operators, once for all
+    for n in range(count_allocations(run)):
+        with fail_allocation(n), pytest.raises(MemoryError):
+            run()
+    assert run()
 
 
 # ---- dropout ------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import copy
 import functools
 import io
 import threading
-import warnings
 
 import ml_dtypes
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 from exported import check_export, ops, run_onnxruntime, to_bytes, to_graph
 from torch import nn
 from torch.nn.utils import parametrizations
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
 import toffee
@@ -513,22 +511,6 @@ def test_autocast_to_bfloat16_is_in_the_graph_as_casts(net):
 
     check_reference(forward, X, TOLERANCE[torch.bfloat16])
     assert "Cast" in ops(to_graph(forward, X))
-
-
-def test_packed_sequences_are_refused_with_the_line():
-    lstm = nn.LSTM(4, 5, batch_first=True)
-
-    def forward(x, lengths):
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        out, _ = lstm(packed)
-        return pad_packed_sequence(out, batch_first=True)[0]
-
-    with (
-        warnings.catch_warnings(),
-        pytest.raises(toffee.UnsupportedOperatorError, match="packed = pack_padded_sequence"),
-    ):
-        warnings.simplefilter("ignore", toffee.TraceWarning)
-        to_graph(forward, (torch.randn(2, 3, 4), torch.tensor([2, 3])))
 
 
 def test_gradients_by_autograd_inside_forward_are_the_error_of_pytorch():

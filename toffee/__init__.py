@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import errors as errors
     from . import helper as helper
     from . import io as io
+    from . import lowering as lowering
     from . import numpy_helper as numpy_helper
     from . import printer as printer
     from . import shape_inference as shape_inference
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from ._core import StringStringEntry as StringStringEntry
     from ._core import Tensor as Tensor
     from ._core import ValueInfo as ValueInfo
+    from ._netron import view as view
+    from ._picture import Picture as Picture
     from .errors import BackendError as BackendError
     from .errors import CheckError as CheckError
     from .errors import Error as Error
@@ -43,6 +46,11 @@ if TYPE_CHECKING:
     from .io import load as load
     from .io import loads as loads
     from .io import save as save
+    from .lowering import register_lowering as register_lowering
+    from .lowering import registered_lowerings as registered_lowerings
+    from .lowering import unregister_lowering as unregister_lowering
+    from .optimizer import optimize as optimize
+    from .optimizer import passes as passes
     from .shape_inference import infer_shapes as infer_shapes
 
     AttributeProto = Attribute
@@ -70,6 +78,7 @@ _NAMES = {
     "Node": ("_core", "Node"),
     "NodeProto": ("_core", "Node"),
     "OperatorSetId": ("_core", "OperatorSetId"),
+    "Picture": ("_picture", "Picture"),
     "Repeated": ("_core", "Repeated"),
     "StringStringEntry": ("_core", "StringStringEntry"),
     "Tensor": ("_core", "Tensor"),
@@ -90,11 +99,18 @@ _NAMES = {
     "io": ("io", ""),
     "load": ("io", "load"),
     "loads": ("io", "loads"),
+    "lowering": ("lowering", ""),
     "numpy_helper": ("numpy_helper", ""),
+    "optimize": ("optimizer", "optimize"),
+    "passes": ("optimizer", "passes"),
     "printer": ("printer", ""),
+    "register_lowering": ("lowering", "register_lowering"),
+    "registered_lowerings": ("lowering", "registered_lowerings"),
     "save": ("io", "save"),
     "shape_inference": ("shape_inference", ""),
     "torch_toffee": ("torch_toffee", ""),
+    "unregister_lowering": ("lowering", "unregister_lowering"),
+    "view": ("_netron", "view"),
 }
 
 __all__ = sorted(name for name in _NAMES if name != "torch_toffee")

@@ -325,7 +325,7 @@ def _run_model(model: Callable[..., Any], inputs: Any, training: bool) -> list[n
     """The outputs of MODEL for copies of INPUTS."""
     import torch
 
-    from . import _models, _structure, _tracing
+    from . import _models, _structure, _switches
 
     def tensor(_: Any, leaf: Any) -> Any:
         is_array = hasattr(leaf, "__array_interface__") and not isinstance(leaf, torch.Tensor)
@@ -337,7 +337,7 @@ def _run_model(model: Callable[..., Any], inputs: Any, training: bool) -> list[n
     with (
         _models.mode_of(_models.module_of(model), training),
         torch.inference_mode(),
-        _tracing._unfused,
+        _switches.unfused,
     ):
         output = model(**arguments) if isinstance(arguments, dict) else model(*arguments)
     return [base.to_numpy(leaf) for leaf in _verify.tensors_in(output)]

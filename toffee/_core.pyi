@@ -6,7 +6,9 @@ from typing import (
     Any,
     Final,
     Generic,
+    Literal,
     NamedTuple,
+    NoReturn,
     SupportsIndex,
     TypeAlias,
     TypeVar,
@@ -17,6 +19,8 @@ from typing import (
 import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer, disjoint_base
+
+from ._picture import Picture  # type: ignore[import-untyped, unused-ignore]
 
 _T = TypeVar("_T")
 _Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -146,6 +150,17 @@ class Graph(_Part):
     def value_info(self) -> Repeated[ValueInfo]: ...
     @value_info.setter
     def value_info(self, value: Iterable[ValueInfo]) -> None: ...
+    def _repr_html_(self) -> str: ...
+    def picture(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        format: Literal["svg", "dot", "png"] | None = None,
+        collapse: int | bool | None = None,
+        theme: Literal["auto", "light", "dark"] = "auto",
+        initializers: bool = False,
+        engine: Literal["auto", "dot", "builtin"] = "auto",
+    ) -> Picture: ...
     def to_onnx(self) -> Any: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Node]: ...
@@ -514,7 +529,10 @@ def check_graph(graph: Graph, /) -> None: ...
 def check_node(node: Node, /) -> None: ...
 def dtype_table() -> tuple[tuple[int, str, str | None, int], ...]: ...
 def infer_shapes(graph: Graph, /) -> None: ...
+def lowerings() -> list[tuple[str, str | None]]: ...
 def op_table() -> list[dict[str, Any]]: ...
+def optimize(graph: Graph, passes: tuple[str, ...], keep_parameters: bool, /) -> Graph: ...
+def passes() -> tuple[tuple[str, str], ...]: ...
 
 # ---- tracing -----------------------------------------------------------------------------------
 
@@ -526,9 +544,17 @@ class Tracer:
         decompose: Callable[..., Any],
         place: Callable[..., str],
         leak: Callable[..., None],
+        lower: Callable[..., Any],
         whole_storage: Callable[..., Any],
         training: bool,
         fallback_to_aten: bool,
+        /,
+    ) -> None: ...
+    def locate(
+        self,
+        source: Callable[[str], tuple[str, bool] | None] | None,
+        modules: list[tuple[str, Any]] | None,
+        call: Any,
         /,
     ) -> None: ...
     def declare_parameter(self, tensor: Any, name: str, /) -> str: ...
@@ -538,6 +564,28 @@ class Tracer:
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any: ...
+
+@final
+class TracedValue:
+    @property
+    def dtype(self) -> Any: ...
+    @property
+    def elem_type(self) -> int: ...
+    @property
+    def rank(self) -> int | None: ...
+    @property
+    def shape(self) -> tuple[int | None, ...] | None: ...
+    def __bool__(self) -> NoReturn: ...
+
+@disjoint_base
+class Builder:
+    def emit(
+        self, node: Node, inputs: tuple[TracedValue | None, ...], n_outputs: int, /
+    ) -> tuple[TracedValue, ...]: ...
+    def import_domain(self, domain: str, version: int, /) -> None: ...
+    def initializer(self, tensor: Any, /) -> TracedValue: ...
+
+def set_lowerings(lowerings: dict[str, Callable[..., Any]], builder: type[Builder], /) -> None: ...
 
 @disjoint_base
 class Witness:

@@ -67,11 +67,33 @@ def check(model: Any) -> None:
             )
 
 
+def parts(
+    module: torch.nn.Module | None, remove_duplicate: bool = True
+) -> list[tuple[str, torch.nn.Module]]:
+    """MODULE and all modules in it under their paths; its own is empty. ``named_modules`` as a
+    list, in the same order: PyTorch's generators hand each module up through every level."""
+    found: list[tuple[str, torch.nn.Module]] = []
+    seen: set[int] = set()
+
+    def walk(path: str, part: torch.nn.Module) -> None:
+        if remove_duplicate:
+            if id(part) in seen:
+                return
+            seen.add(id(part))
+        found.append((path, part))
+        dot = f"{path}." if path else ""
+        for name, child in part._modules.items():
+            if child is not None:
+                walk(dot + name, child)
+
+    if module is not None:
+        walk("", module)
+    return found
+
+
 def state(module: torch.nn.Module | None) -> Iterator[tuple[str, torch.Tensor]]:
     """Parameters and buffers, also tied and non-persistent ones, in the order of state_dict."""
-    if module is None:
-        return
-    for prefix, part in module.named_modules(remove_duplicate=False):
+    for prefix, part in parts(module, remove_duplicate=False):
         dot = f"{prefix}." if prefix else ""
         tensors: list[tuple[str, torch.Tensor | None]]
         if isinstance(part, torch.jit.ScriptModule):  # its tensors are not Python's attributes
@@ -145,12 +167,16 @@ def mode_of(module: torch.nn.Module | None, training: bool) -> Iterator[None]:
     if module is None or not hasattr(module, "training"):  # torch.jit.freeze leaves none
         yield
         return
-    flags = [(part, part.training) for part in module.modules()]
+    flags = [(part, part.training) for _, part in parts(module)]
     if all(flag == training for _, flag in flags):
         yield
         return
     try:
-        module.train(training)
+        try:
+            module.train(training)
+        except NotImplementedError:  # torch.export's: they stay in the mode they were captured in
+            for part, _ in flags:
+                part.training = training
         yield
     finally:
         for part, flag in flags:
@@ -174,7 +200,7 @@ def ordinary_state(
     finally:
         made_so = made_so or torch.is_inference_mode_enabled()  # the caller's
         copies: _Copies = {}
-        for part in module.modules() if module is not None and not made_so else ():
+        for _, part in parts(module) if not made_so else ():
             if isinstance(part, torch.jit.ScriptModule):  # its attributes are not Python's
                 continue
             attributes = vars(part)

@@ -3,14 +3,17 @@
 PyTorch's own pytree says what a container is (tuples, lists, dicts, named tuples, and all classes
 that are registered with it). On top of that, dataclasses, mappings and subclasses of list and tuple
 that nobody has registered are taken apart as well: a tensor inside them would become a constant.
+Of other objects, such as the caches of transformers, only the tensors in their attributes are seen.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import json
-from collections.abc import Callable, Mapping, MutableMapping
+import types
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 import torch
@@ -85,7 +88,7 @@ def _take_apart(tree: Any) -> _Parts | None:
             list(tree),
             lambda children: tuple.__new__(kind, children),
         )
-    return None
+    return _object(tree)
 
 
 def _registered(tree: Any) -> _Parts:
@@ -155,6 +158,81 @@ def _list(tree: list[Any]) -> _Parts:
     return _Parts([str(i) for i in range(len(tree))], list(tree), assemble)
 
 
+# ---- objects that only their own class knows -----------------------------------------------------
+
+#: Objects whose attributes are not for others to replace, or are no part of a value.
+_CLOSED = (
+    torch.nn.Module,
+    type,
+    types.FunctionType,
+    types.MethodType,
+    types.ModuleType,
+    functools.partial,
+)
+
+
+def _object(tree: Any) -> _Parts | None:
+    """The tensors in the attributes of TREE, and in lists, dicts and objects there, as children
+    with dotted names; None if there are none. All else in the object stays as it is."""
+    found = list(_inner_tensors(tree, (), set()))
+    if not found:
+        return None
+    return _Parts(
+        [".".join(path) for path, _ in found],
+        [tensor for _, tensor in found],
+        lambda children: _with_tensors(
+            tree, {path: new for (path, _), new in zip(found, children, strict=True)}, (), {}
+        ),
+    )
+
+
+def _inner(tree: Any) -> dict[Any, Any]:
+    """What is one step inside of TREE, by attribute, key or index."""
+    if isinstance(tree, (list, tuple)):
+        return dict(enumerate(tree))
+    if isinstance(tree, dict):
+        return tree
+    if isinstance(tree, _CLOSED):
+        return {}
+    return getattr(tree, "__dict__", {})
+
+
+def _inner_tensors(tree: Any, path: Path, inside: set[int]) -> Iterator[tuple[Path, torch.Tensor]]:
+    """The tensors in TREE with their paths. INSIDE: the objects around it, by id, for those that
+    hold themselves."""
+    if isinstance(tree, torch.Tensor):
+        yield path, tree
+    elif id(tree) not in inside and len(path) < _MAX_DEPTH:
+        for step, part in _inner(tree).items():
+            yield from _inner_tensors(part, (*path, str(step)), inside | {id(tree)})
+
+
+def _with_tensors(tree: Any, new: dict[Path, Any], path: Path, copies: dict[int, Any]) -> Any:
+    """TREE with the tensors at the paths of NEW replaced: copies of what is on the way. COPIES: by
+    the id of an object around TREE its copy, for those that hold themselves."""
+    if path in new:
+        return new[path]
+    if id(tree) in copies:
+        return copies[id(tree)]
+    parts = {
+        step: part
+        for step, part in _inner(tree).items()
+        if any(other[: len(path) + 1] == (*path, str(step)) for other in new)
+        or id(part) in copies
+        or part is tree
+    }
+    if not parts:
+        return tree
+    copied = list(tree) if isinstance(tree, tuple) else copy.copy(tree)
+    copies = {**copies, id(tree): copied}
+    holder = copied if isinstance(copied, (list, dict)) else vars(copied)
+    for step, part in parts.items():
+        holder[step] = _with_tensors(part, new, (*path, str(step)), copies)
+    if isinstance(tree, tuple):
+        return type(tree)(*copied) if hasattr(tree, "_fields") else type(tree)(copied)
+    return copied
+
+
 # ---- what is no tensor ---------------------------------------------------------------------------
 
 
@@ -169,7 +247,7 @@ def without_subclass(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def hidden_tensors(leaf: Any) -> list[str]:
-    """Names of the attributes of LEAF that are tensors, which nobody can see from outside."""
+    """Names of the attributes of LEAF, a function or the like, that are tensors."""
     if isinstance(leaf, (torch.nn.Module, type)):
         return []
     attributes = getattr(leaf, "__dict__", {})

@@ -12,7 +12,6 @@ import os
 import random
 import sys
 import sysconfig
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +20,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from . import _core
+from . import _builder, _core, _decompositions, _guards, _switches
 
 #: Files whose lines say nothing to the user: PyTorch's, ours, and code made at run time.
 _INTERNAL = (
@@ -30,6 +29,9 @@ _INTERNAL = (
     "<frozen ",
     "<eval_with_key",
 )
+#: Files whose lines are better than none, and those there that say nothing either.
+_LAYERS = os.path.join(os.path.dirname(torch.__file__), "nn", "")
+_NO_LAYERS = (_LAYERS + "functional.py", os.path.join(_LAYERS, "modules", "module.py"))
 _STDLIB = sysconfig.get_path("stdlib") + os.sep
 _PACKAGES = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
@@ -83,6 +85,8 @@ class Journal:
             self._conversions.add(place)
         elif operator in _SCALAR_READS and place in self._conversions:
             return
+        if what == "a value" and _guards.only_checks(sys._getframe(1), place):
+            return
         self._say(operator, _LEAKS[what], place)
 
     def hidden_input(self, name: str, owner: Any, place: tuple[str, int]) -> None:
@@ -115,13 +119,17 @@ class Journal:
             raise _core.TraceError(text)
         warnings.warn_explicit(text, _core.TraceWarning, *place)
 
+    def lower(self, builder: _builder.GraphBuilder, *call: Any) -> Any:
+        """Ask a registered lowering; see :func:`toffee._builder.lower`."""
+        return _builder.lower(builder, *call, place=place)
+
     def decompose(self, tracer: Tracer, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Run FUNC in pieces that come back to the tracer; NotImplemented if PyTorch knows none."""
         if self._stack.count(func) >= 2:  # two decompositions that call each other
             return NotImplemented
         self._stack.append(func)
         try:
-            for attempt in (_composite, _registered, _out_of_place):
+            for attempt in (_ours, _composite, _registered, _out_of_place):
                 try:
                     with tracer:
                         result = attempt(func, args, kwargs or {})
@@ -132,6 +140,44 @@ class Journal:
             return NotImplemented
         finally:
             self._stack.pop()
+
+
+def _ours(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What toffee knows better than PyTorch, or alone."""
+    function = _decompositions.find(func)
+    if function is not None:
+        return function(*args, **kwargs)
+    return _into_out(func, args, kwargs)
+
+
+def _into_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same for the spelling with ``out=``: its results, written there."""
+    names = [argument.name for argument in func._schema.arguments if argument.is_out]
+    function = _decompositions.find(_without_out(func)) if names else None
+    if function is None:
+        return NotImplemented
+    plain = {key: value for key, value in kwargs.items() if key not in names}
+    made = function(*args, **plain)
+    if made is NotImplemented:
+        return NotImplemented
+    targets = [kwargs[key] for key in names]
+    results = made if isinstance(made, (list, tuple)) else (made,)
+    for target, result in zip(targets, results, strict=True):
+        if target.shape != result.shape:
+            target.resize_(result.shape)
+        target.copy_(result)
+    return tuple(targets) if len(targets) > 1 else targets[0]
+
+
+def _without_out(func: Any) -> Any:
+    """The overload that takes what FUNC takes but for ``out=``, or FUNC."""
+    packet = func.overloadpacket
+    wanted = [(a.name, str(a.type)) for a in func._schema.arguments if not a.is_out]
+    for name in packet.overloads():
+        plain = getattr(packet, name)
+        if wanted == [(a.name, str(a.type)) for a in plain._schema.arguments]:
+            return plain
+    return func
 
 
 def _composite(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -156,8 +202,10 @@ def _out_of_place(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     plain = getattr(packet, func._overloadname, None)
     if plain is None or not isinstance(args[0], torch.Tensor):
         return NotImplemented
-    args[0].copy_(plain(*args, **kwargs))
-    return args[0]
+    result = plain(*args, **kwargs)
+    if result.shape != args[0].shape:  # resize_
+        return NotImplemented
+    return args[0].copy_(result)
 
 
 # ---- values that leave without an ATen call ------------------------------------------------------
@@ -196,11 +244,35 @@ def _tensor(data: Any, **options: Any) -> Any:
     return made if made is NotImplemented else made.detach().clone()
 
 
+def _pad_packed(data: Any, batch_sizes: Any, batch_first: Any, value: Any, length: Any) -> Any:
+    """What is behind ``torch.nn.utils.rnn.pad_packed_sequence``, which says how long the longest
+    sequence of this run is where the user said nothing. -1 is how the operator says nothing."""
+    caller = sys._getframe(1)
+    if caller.f_code is _PAD_CODE and caller.f_locals["total_length"] is None:
+        length = -1
+    return torch._VF._pad_packed_sequence(data, batch_sizes, batch_first, value, length)
+
+
 def _refuse(name: str, instead: str) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise _core.TraceError(f"{name} has no form in a graph: {instead}\n  {place()}")
 
     return refuse
+
+
+_PAD_CODE = torch.nn.utils.rnn.pad_packed_sequence.__code__
+
+
+def _set_data(tensor: torch.Tensor, data: torch.Tensor) -> None:
+    """``tensor.data = data``. Module.to() does that for every parameter, also where the tensor has
+    the wanted type already and gets its own memory back."""
+    if not (
+        isinstance(data, torch.Tensor)
+        and (tensor.dtype, tensor.device) == (data.dtype, data.device)
+        and (tensor.shape, tensor.stride()) == (data.shape, data.stride())
+        and tensor.data_ptr() == data.data_ptr()
+    ):
+        _refuse("Assigning to .data", "use copy_(), or the other tensor itself")()
 
 
 #: Functions that look into a tensor's memory and tell nobody. A number: traced tensors from that
@@ -226,27 +298,32 @@ _READERS: dict[Any, int | Callable[..., Any]] = {
     torch.as_tensor: _as_tensor,
     torch.asarray: _as_tensor,
     torch.tensor: _tensor,
+    torch._VF._pad_packed_sequence: _pad_packed,
     torch.Tensor.__deepcopy__: _deepcopy,
     torch.Tensor.apply_: _refuse("Tensor.apply_", "write it with tensor operators"),
     torch.Tensor.map_: _refuse("Tensor.map_", "write it with tensor operators"),
     torch.Tensor.map2_: _refuse("Tensor.map2_", "write it with tensor operators"),
-    torch.Tensor.data.__set__: _refuse(  # type: ignore[attr-defined]
-        "Assigning to .data", "use copy_(), or the other tensor itself"
-    ),
+    torch.Tensor.data.__set__: _set_data,  # type: ignore[attr-defined]
 }
 
 
 def _dice_states() -> dict[str, Any]:
     """What the shared generators outside of PyTorch are at; those of PyTorch are seen at work."""
     states: dict[str, Any] = {"Python": random.getstate()}
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        _, keys, position, has_gauss, gauss = numpy_random.get_state(legacy=True)
-        states["NumPy"] = (keys.tobytes(), position, has_gauss, gauss)
+    if "numpy" in sys.modules:
+        import numpy.random  # NumPy itself waits for the first draw
+
+        _, keys, *rest = numpy.random.get_state(legacy=True)
+        states["NumPy"] = (numpy.asarray(keys).tobytes(), *rest)
     return states
 
 
 # ---- the run -------------------------------------------------------------------------------------
+
+#: The code that runs whenever a module is called.
+MODULE_CALL = getattr(
+    getattr(torch.nn.Module, "_wrapped_call_impl", torch.nn.Module.__call__), "__code__", None
+)
 
 
 def recording(tracer: Tracer) -> contextlib.ExitStack:
@@ -255,7 +332,9 @@ def recording(tracer: Tracer) -> contextlib.ExitStack:
     witness.watch(tracer, _READERS)
     stack = contextlib.ExitStack()
     stack.enter_context(torch.inference_mode())
-    stack.enter_context(_unfused)
+    stack.enter_context(_switches.unfused)
+    stack.enter_context(_switches.hinted)
+    stack.enter_context(_switches.exporting)
     stack.enter_context(tracer)
     stack.enter_context(witness)
     return stack
@@ -284,6 +363,30 @@ def _is_internal(filename: str) -> bool:
     return filename.startswith(_INTERNAL)
 
 
+class Sources:
+    """Whose code is in a file, and what the file is called in the graph: as it is imported.
+
+    That is its path below a folder of ``sys.path``, so that a graph is the same wherever the
+    libraries and the program are installed, and says nothing of the machine; else below the current
+    folder; else as it is.
+    """
+
+    def __init__(self) -> None:
+        absolute = {f"{path.rstrip(os.sep)}{os.sep}" for path in sys.path if os.path.isabs(path)}
+        self._folders = sorted(absolute - {os.sep}, key=len, reverse=True)
+        with contextlib.suppress(OSError):  # it may be gone
+            self._folders.append(os.path.join(os.getcwd(), ""))
+
+    def __call__(self, filename: str) -> tuple[str, bool] | None:
+        """What FILENAME is called, and whether it is the user's or else a layer's of PyTorch; None
+        for other files of PyTorch, Python and toffee."""
+        is_users = not _is_internal(filename)
+        if not is_users and (not filename.startswith(_LAYERS) or filename in _NO_LAYERS):
+            return None
+        name = next((filename[len(f) :] for f in self._folders if filename.startswith(f)), filename)
+        return name.encode("utf-8", "backslashreplace").decode(), is_users
+
+
 def place_of(error: BaseException) -> str:
     """The user's line that ERROR came from, for messages."""
     place = None
@@ -304,31 +407,3 @@ def describe(filename: str, line: int) -> str:
 def place() -> str:
     """The user's line that is running, for messages."""
     return describe(*user_line())
-
-
-class _Unfused:
-    """Switches off the fused fast paths of multi-head attention, which hide the model.
-
-    The switch is the process's: the first export in turns it, the last one out turns it back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._before = True
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._before = torch.backends.mha.get_fastpath_enabled()
-                torch.backends.mha.set_fastpath_enabled(False)
-            self._inside += 1
-
-    def __exit__(self, *exc_info: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                torch.backends.mha.set_fastpath_enabled(self._before)
-
-
-_unfused = _Unfused()

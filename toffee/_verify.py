@@ -359,7 +359,7 @@ class Verification:
         back afterwards."""
         import torch
 
-        from . import _models, _tracing
+        from . import _models, _switches
 
         if any(_version(parameter) != version for parameter, version in self.versions):
             raise _Unrepeatable("the model changes its parameters as it runs")
@@ -369,19 +369,19 @@ class Verification:
             with (
                 _models.mode_of(self.module, self.training),
                 torch.inference_mode(),
-                _tracing._unfused,
+                _switches.unfused,
             ):
                 yield
         finally:
             now.put_back()
 
     def _compare(self, results: Any, output: Any, which: str) -> None:
-        from .backend.base import to_numpy
+        from .backend.base import as_pairs, to_numpy
 
         expected = tensors_in(output)
         failed = []
         for name, result, tensor in zip(results.names, results, expected, strict=True):
-            found = difference(result, to_numpy(tensor))
+            found = difference(result, as_pairs(to_numpy(tensor)))
             _log.info("verify: %s, output '%s': %s", which, name, found)
             if not found.fits:
                 failed.append(f"  output '{name}': {found}")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
-from . import _core, _models, _structure, _tracing, _verify
+from . import _core, _models, _structure, _tracing, _verify, lowering, optimizer
 from . import io as toffee_io
 
 __all__ = ["export"]
@@ -40,6 +41,9 @@ def export(
     training: bool = False,
     fallback: str | None = None,
     verify: bool | str | ModuleType = False,
+    source_lines: bool = True,
+    module_names: bool = True,
+    optimize: bool | Iterable[str] = False,
 ) -> Any:
     """Run ``model(*args, **kwargs)`` once and write the graph of what it did to ``f``.
 
@@ -89,6 +93,18 @@ def export(
         runs once more. True: with ONNX Runtime; a name (``"torch"``) or a module: with that
         backend. The differences go to the logger ``"toffee"``, at level INFO; what is allowed is in
         :mod:`toffee._verify`.
+    source_lines : bool
+        Write into the ``doc_string`` of each node which line of your code called its operator:
+        ``my_model.py:12``. Files are called as they are imported; PyTorch's own count only where no
+        other is involved.
+    module_names : bool
+        Give each node a name that begins with the module that called its operator:
+        ``features.0/Conv``, and ``features.0/Conv_1`` for the next of these there. Outside of the
+        model's modules it is ``Conv``.
+    optimize : bool or iterable of str
+        Clean the graph up before it is verified and written, with all passes or with those of these
+        names: see :func:`toffee.optimize`. By default the graph says what the model did, node by
+        node; runtimes do the same and more when they load it.
 
     Returns
     -------
@@ -99,9 +115,12 @@ def export(
     toffee.UnsupportedOperatorError
         Lists every operator without a lowering, how often it is called, and from which lines.
     toffee.TraceError
-        The run cannot be put into a graph; says why and where.
+        The run cannot be put into a graph; says why and where. If a registered lowering raised,
+        that is the ``__cause__``.
     TypeError, ValueError
-        An argument of this function is of the wrong kind.
+        An argument of this function is of the wrong kind, or what a registered lowering returned.
+    toffee.CheckError
+        With ``optimize``: the graph is not valid, because a registered lowering made it so.
     toffee.VerificationError
         With ``verify``: the graph computes something else than the model, or the model draws random
         numbers. Nothing was written.
@@ -133,8 +152,12 @@ def export(
     check = (
         _verify.Verification(verify, model, call.args, call.kwargs, training) if verify else None
     )
+    passes = optimizer.chosen(optimize)
+    lowering.find_entry_points()
     with _one_at_a_time():
-        graph, output = _trace(model, call, strict, training, fallback)
+        graph, output = _trace(model, call, strict, training, fallback, source_lines, module_names)
+        if passes:
+            graph = optimizer.optimize(graph, passes, keep_parameters=not export_params)
         if check is not None:
             check.run(graph, output)
     if verbose:
@@ -306,7 +329,37 @@ def _unsupported(rows: list[tuple[str, str]], hole: str) -> _core.UnsupportedOpe
         f"{len(counts)} {plural} no form in ONNX opset 20 here:\n"
         + "\n".join(lines)
         + "\nWhat to do: fallback='aten' keeps them as nodes of PyTorch's own operators; or write "
-        "these lines with other operators"
+        "these lines with other operators; or say what an operator means, with ONNX's operators or "
+        "one of a domain of your own (docs/register_lowering.md):\n"
+        + _example(counts.most_common(1)[0][0])
+    )
+
+
+def _example(operator: str) -> str:
+    """Two lines that register a lowering of OPERATOR ("mylib::op.Tensor")."""
+    domain, _, rest = operator.partition("::")
+    name, _, overloaded = rest.partition(".")
+    try:
+        func = getattr(getattr(getattr(torch.ops, domain), name), overloaded or "default")
+        arguments = [argument for argument in func._schema.arguments if not argument.is_out]
+    except AttributeError:  # the operator is gone again
+        arguments = []
+    parameters, inputs = ["g"], [f'"{domain}::{name}"']
+    for argument in arguments:
+        if argument.kwarg_only and "*" not in parameters:
+            parameters.append("*")
+        parameters.append(argument.name)
+        kind = str(argument.type)
+        if "Tensor" in kind:
+            inputs.append(("*" if "List" in kind else "") + argument.name)
+    inputs += [
+        f"{argument.name}={argument.name}"
+        for argument in arguments
+        if "Tensor" not in str(argument.type)
+    ]
+    return (
+        f'  @toffee.register_lowering("{operator}")\n'
+        f"  def {name}({', '.join(parameters)}): return g.op({', '.join(inputs)})"
     )
 
 
@@ -316,16 +369,23 @@ def _run(model: _models.Model, call: _Call) -> Any:
     try:
         return model(*call.args, **call.kwargs)
     except NotImplementedError as error:
-        if "HigherOrderOperator" not in str(error):
+        found = re.search(r"HigherOrderOperator (\w+)", str(error))
+        if found is None:
             raise
         raise _core.TraceError(
-            "torch.cond and other operators that take functions have no form in a graph here\n"
-            f"  {_tracing.place_of(error)}"
+            f"{found[1]}, like other operators that take functions, has no form in a graph here: "
+            f"write it with ordinary ones\n  {_tracing.place_of(error)}"
         ) from error
 
 
 def _trace(
-    model: _models.Model, call: _Call, strict: bool, training: bool, fallback: str | None
+    model: _models.Model,
+    call: _Call,
+    strict: bool,
+    training: bool,
+    fallback: str | None,
+    source_lines: bool,
+    module_names: bool,
 ) -> tuple[_core.Graph, Any]:
     """Run MODEL and return the finished graph, and the model's output as it came."""
     module = _models.module_of(model)
@@ -335,9 +395,15 @@ def _trace(
         journal.decompose,
         _tracing.place,
         journal.leak,
+        journal.lower,
         _tracing.whole_storage,
         training,
         fallback == "aten",
+    )
+    tracer.locate(
+        _tracing.Sources() if source_lines else None,
+        _models.parts(module) if module_names else None,
+        _tracing.MODULE_CALL,
     )
     try:
         taken: set[str] = set()

@@ -85,6 +85,22 @@ toffee_dtype_is_int(toffee_dtype dtype)
     return toffee_dtype_get(dtype)->category == TOFFEE_CATEGORY_INT;
 }
 
+static inline bool
+toffee_dtype_is_complex(toffee_dtype dtype)
+{
+    return toffee_dtype_get(dtype)->category == TOFFEE_CATEGORY_COMPLEX;
+}
+
+/* Of a complex DTYPE, that of its real and imaginary part; else DTYPE itself. */
+static inline toffee_dtype
+toffee_dtype_of_part(toffee_dtype dtype)
+{
+    if (dtype == TOFFEE_DTYPE_COMPLEX64) {
+        return TOFFEE_DTYPE_FLOAT;
+    }
+    return dtype == TOFFEE_DTYPE_COMPLEX128 ? TOFFEE_DTYPE_DOUBLE : dtype;
+}
+
 /* n_bytes of a tensor of DTYPE with these dims into *N_BYTES, and the element count into
  * *N_ELEMENTS. False on a negative dimension or when either overflows 63 bits. */
 TOFFEE_NODISCARD bool toffee_dtype_count(toffee_dtype dtype, const int64_t *dims, int32_t rank,

@@ -81,6 +81,42 @@ PyToffee_TensorInfo_Get(const PyToffee_DLPack *api, PyObject *tensor, PyToffee_T
     return 0;
 }
 
+int
+PyToffee_TensorInfo_AsPairs(const PyToffee_DLPack *api, toffee_arena *arena,
+                            PyToffee_TensorInfo *info)
+{
+    int64_t *sizes = NULL;
+    int64_t *strides = NULL;
+
+    if (!toffee_dtype_is_complex(info->dtype)) {
+        return 0;
+    }
+    if (info->rank >= TOFFEE_MAX_RANK) {
+        PyErr_Format(api->error,
+                     "a complex tensor with %d dimensions: as pairs of real numbers it has one "
+                     "more, and %d are the most",
+                     (int)info->rank, TOFFEE_MAX_RANK);
+        return -1;
+    }
+    sizes = toffee_arena_calloc(arena, (size_t)info->rank + 1, sizeof(*sizes));
+    strides = toffee_arena_calloc(arena, (size_t)info->rank + 1, sizeof(*strides));
+    if (sizes == NULL || strides == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (int32_t i = 0; i < info->rank; i++) {
+        sizes[i] = info->sizes[i];
+        strides[i] = info->strides[i] * 2;
+    }
+    sizes[info->rank] = 2;
+    strides[info->rank] = 1;
+    info->sizes = sizes;
+    info->strides = strides;
+    info->rank++;
+    info->dtype = toffee_dtype_of_part(info->dtype);
+    return 0;
+}
+
 bool
 PyToffee_TensorInfo_IsContiguous(const PyToffee_TensorInfo *info)
 {

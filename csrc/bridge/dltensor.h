@@ -6,6 +6,7 @@
 #define TOFFEE_BRIDGE_DLTENSOR_H
 
 #include "bridge/state.h"
+#include "base/arena.h"
 #include "base/dtype.h"
 
 /* What toffee needs to know of a tensor. sizes and strides (in elements) belong to the tensor: they
@@ -32,6 +33,11 @@ TOFFEE_NODISCARD int PyToffee_DLPack_Init(PyToffee_DLPack *api, PyObject *tensor
  * without memory of its own (meta, sparse, …), or an element type that toffee does not know. */
 TOFFEE_NODISCARD int PyToffee_TensorInfo_Get(const PyToffee_DLPack *api, PyObject *tensor,
                                              PyToffee_TensorInfo *info);
+/* Makes INFO of a complex tensor that of its memory, which is real and has one more axis, of 2. The
+ * new sizes and strides are in ARENA. Does nothing for others. 0, or -1 with an exception set:
+ * MemoryError, or api->error for one of the most dimensions that there may be. */
+TOFFEE_NODISCARD int PyToffee_TensorInfo_AsPairs(const PyToffee_DLPack *api, toffee_arena *arena,
+                                                 PyToffee_TensorInfo *info);
 /* Whether the elements lie in row-major order without gaps. */
 bool PyToffee_TensorInfo_IsContiguous(const PyToffee_TensorInfo *info);
 /* Addresses [*LOW, *HIGH) that the elements lie in; both 0 when there are no elements. */

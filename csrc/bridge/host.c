@@ -74,14 +74,28 @@ host_release(void *ctx)
     PyGILState_Release(gil);
 }
 
+/* Whether TENSOR is to be negated yet; also where it cannot say: to be brought then, which is
+ * slower and right in any case. */
+static bool
+is_negated(PyObject *tensor)
+{
+    PyObject *answer = PyObject_CallMethod(tensor, "is_neg", NULL);
+    bool is_false = answer == Py_False;
+
+    PyErr_Clear();
+    Py_XDECREF(answer);
+    return !is_false;
+}
+
 /* Points the toffee_tensor at TENSOR's memory or at the functions that bring it. Steals nothing. */
 static void
 host_point(PyToffee_Host *host, const PyToffee_TensorInfo *info)
 {
     bool direct = info->on_host && PyToffee_TensorInfo_IsContiguous(info);
 
-    /* A complex tensor may be conjugated lazily: its memory is then not its value. */
-    direct = direct && toffee_dtype_get(info->dtype)->category != TOFFEE_CATEGORY_COMPLEX;
+    /* A complex tensor may be conjugated lazily, and a real one that is part of such a tensor
+     * negated: its memory is then not its value. */
+    direct = direct && !toffee_dtype_is_complex(info->dtype) && !is_negated(host->held);
     host->tensor->data = direct ? info->data : NULL;
     host->tensor->source = direct ? NULL : &host_source;
     host->tensor->source_ctx = direct ? NULL : host;
@@ -94,9 +108,14 @@ PyToffee_Host_Tensor(PyToffee_State *state, const PyToffee_DLPack *api, toffee_g
 {
     toffee_status st = TOFFEE_STATUS_INIT;
     PyToffee_TensorInfo info;
+    PyToffee_TensorInfo pairs;
     PyToffee_Host *host = NULL;
 
     if (PyToffee_TensorInfo_Get(api, tensor, &info) < 0) {
+        return -1;
+    }
+    pairs = info;
+    if (PyToffee_TensorInfo_AsPairs(api, graph->arena, &pairs) < 0) {
         return -1;
     }
     host = toffee_arena_calloc(graph->arena, 1, sizeof(*host));
@@ -104,8 +123,8 @@ PyToffee_Host_Tensor(PyToffee_State *state, const PyToffee_DLPack *api, toffee_g
         PyErr_NoMemory();
         return -1;
     }
-    if (toffee_tensor_new(graph->arena, name, info.dtype, info.sizes, info.rank, NULL, out, &st) !=
-            TOFFEE_OK ||
+    if (toffee_tensor_new(graph->arena, name, pairs.dtype, pairs.sizes, pairs.rank, NULL, out,
+                          &st) != TOFFEE_OK ||
         toffee_graph_on_free(graph, host_release, host, &st) != TOFFEE_OK) {
         PyToffee_Err_Set(state, &st);
         return -1;

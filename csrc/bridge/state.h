@@ -34,6 +34,7 @@ struct PyToffee_State {
     PyTypeObject *OpsetType;    /* OperatorSetId: domain, version */
     PyTypeObject *BytesType;    /* what tensor.raw_data is a memoryview of */
     PyTypeObject *TypeViews[7]; /* named tuples behind ValueInfo.type and the like */
+    PyTypeObject *BuilderType;  /* what lowerings in Python add nodes with */
     /* A new toffee.Graph that owns GRAPH, or NULL with an exception set, and then GRAPH is freed.
      * Set by py/graph_type.c: trace/ lies left of py/ and reaches it through here. */
     PyObject *(*wrap_graph)(PyToffee_State *state, toffee_graph *graph);

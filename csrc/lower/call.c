@@ -113,3 +113,46 @@ toffee_call_ints(const toffee_call *call, const char *name, size_t *n)
     }
     return NULL;
 }
+
+static bool
+arg_is_complex(const toffee_arg *arg)
+{
+    if (arg->kind == TOFFEE_ARG_VALUES) {
+        for (size_t i = 0; i < arg->n; i++) {
+            if (toffee_dtype_is_complex(arg->dtypes[i])) {
+                return true;
+            }
+        }
+    }
+    return arg->kind == TOFFEE_ARG_COMPLEX ||
+           (arg->kind == TOFFEE_ARG_VALUE && toffee_dtype_is_complex(arg->dtype));
+}
+
+bool
+toffee_call_is_complex(const toffee_call *call)
+{
+    for (size_t i = 0; i < call->n_args; i++) {
+        if (arg_is_complex(&call->args[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < call->n_results; i++) {
+        if (toffee_dtype_is_complex(call->results[i].dtype)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int32_t
+toffee_result_dims(const toffee_result *result, int64_t *dims)
+{
+    for (int32_t i = 0; i < result->rank; i++) {
+        dims[i] = result->dims[i];
+    }
+    if (!toffee_dtype_is_complex(result->dtype)) {
+        return result->rank;
+    }
+    dims[result->rank] = 2;
+    return result->rank + 1;
+}

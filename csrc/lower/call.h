@@ -36,8 +36,10 @@ typedef struct {
     const char *s;
     const int64_t *ints;
     const double *floats;
-    toffee_dtype dtype;
-    size_t n; /* of values, ints, floats */
+    toffee_dtype
+        dtype; /* of VALUE, that of the tensor: complex where the value is pairs of reals */
+    const toffee_dtype *dtypes; /* the same for each of VALUES */
+    size_t n;                   /* of values, ints, floats */
 } toffee_arg;
 
 /* What the operator returned, a tensor each; lists are laid out flat. */
@@ -47,6 +49,10 @@ typedef struct {
     const int64_t *dims;
     toffee_value *value; /* set by the lowering, through toffee_lower_return */
 } toffee_result;
+
+/* The dims of RESULT's value into DIMS, which has room for TOFFEE_MAX_RANK + 1; their number. Of a
+ * complex result the value is pairs of reals: the last one is 2. */
+int32_t toffee_result_dims(const toffee_result *result, int64_t *dims);
 
 typedef struct {
     const char *op;       /* "aten::conv2d", without a trailing "_" */
@@ -59,6 +65,10 @@ typedef struct {
                       target's, which need not be the promoted one */
     bool training; /* the trace's training= */
 } toffee_call;
+
+/* Whether some tensor or number of the call is complex: it is for the lowerings of complex tensors
+ * (lower/pair.h) and for no other. */
+bool toffee_call_is_complex(const toffee_call *call);
 
 /* The argument called NAME, or NULL if the schema has none. "self" and "input" both name the first
  * argument of a schema that has one of the two. */

@@ -201,6 +201,40 @@ toffee_chain_trunc(toffee_chain *chain, toffee_value *x)
 }
 
 toffee_value *
+toffee_chain_atan2(toffee_chain *chain, toffee_value *y, toffee_value *x)
+{
+    const double pi = 3.14159265358979323846;
+    toffee_value *zero = NULL;
+    toffee_value *plus = NULL;
+    toffee_value *minus = NULL;
+    toffee_value *left = NULL;
+    toffee_value *below = NULL;
+    toffee_value *angle = NULL;
+    toffee_value *flat = NULL;
+
+    if (chain->rc != TOFFEE_OK) {
+        return NULL;
+    }
+    zero = toffee_chain_number(chain, toffee_value_dtype(x), 0);
+    plus = toffee_chain_number(chain, toffee_value_dtype(x), pi);
+    minus = toffee_chain_number(chain, toffee_value_dtype(x), -pi);
+    left = toffee_chain_test(chain, "Less", x, zero);
+    below = toffee_chain_test(chain, "Less", y, zero);
+    /* -0 would turn the sign of the quotient. */
+    flat = toffee_chain_test(chain, "Equal", x, zero);
+    x = toffee_chain_where(chain, flat, zero, x);
+    angle = toffee_chain_binary(chain, "Div", y, x);
+    angle = toffee_chain_unary(chain, "Atan", angle);
+    minus = toffee_chain_where(chain, below, minus, plus);
+    minus = toffee_chain_binary(chain, "Add", angle, minus);
+    angle = toffee_chain_where(chain, left, minus, angle);
+    /* On the axis, where y / x may be 0 / 0. */
+    flat = toffee_chain_test(chain, "Equal", y, zero);
+    plus = toffee_chain_where(chain, left, plus, zero);
+    return toffee_chain_where(chain, flat, plus, angle);
+}
+
+toffee_value *
 toffee_chain_reduce(toffee_chain *chain, const char *op_type, toffee_value *x, const int64_t *axes,
                     size_t n, bool keepdim)
 {

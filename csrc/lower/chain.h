@@ -50,6 +50,9 @@ toffee_value *toffee_chain_where(toffee_chain *chain, toffee_value *condition, t
                                  toffee_value *b);
 /* X rounded towards zero, for which ONNX has no operator. X is of a float type. */
 toffee_value *toffee_chain_trunc(toffee_chain *chain, toffee_value *x);
+/* The angle of the point (X, Y), from Atan and the quadrant: ONNX has no operator for it. Of two
+ * infinities it is NaN, and of (-0, 0) it is 0; PyTorch has angles for them. */
+toffee_value *toffee_chain_atan2(toffee_chain *chain, toffee_value *y, toffee_value *x);
 /* ReduceSum, ReduceMax, … over N axes at AXES, counted from the front; over all when N is 0.
  * An operator of the family that takes its axes as an input. */
 toffee_value *toffee_chain_reduce(toffee_chain *chain, const char *op_type, toffee_value *x,

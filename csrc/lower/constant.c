@@ -92,6 +92,15 @@ toffee_const_tensor(toffee_lowering *lo, toffee_dtype dtype, const int64_t *dims
                : toffee_fail_nomem(st);
 }
 
+const void *
+toffee_const_data(const toffee_lowering *lo, const toffee_value *value)
+{
+    return toffee_ptrmap_get(&lo->constants, value) != NULL ||
+                   toffee_ptrmap_get(&lo->data, value) != NULL
+               ? value->tensor->data
+               : NULL;
+}
+
 toffee_code
 toffee_const_ints(toffee_lowering *lo, const int64_t *ints, size_t n, toffee_value **out,
                   toffee_status *st)

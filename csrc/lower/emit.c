@@ -24,7 +24,7 @@ toffee_emit(toffee_lowering *lo, const char *op_type, toffee_value *const *input
     toffee_node *made = NULL;
 
     TOFFEE_RETURN_IF_ERROR(toffee_node_new(lo->graph, op_type, &made, st));
-    made->doc = lo->doc;
+    toffee_node_sign(made, lo);
     while (n_inputs != 0 && inputs[n_inputs - 1] == NULL) {
         n_inputs--;
     }
@@ -58,14 +58,18 @@ toffee_lower_return(toffee_lowering *lo, const toffee_call *call, size_t index, 
                     toffee_status *st)
 {
     toffee_result *result = index < call->n_results ? &call->results[index] : NULL;
+    toffee_dtype dtype = TOFFEE_DTYPE_UNDEFINED;
+    int64_t dims[TOFFEE_MAX_RANK + 1];
+    int32_t rank = 0;
 
     if (result == NULL || result->dtype == TOFFEE_DTYPE_UNDEFINED) {
         return TOFFEE_OK; /* this overload has no such result, or it is no tensor */
     }
-    TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, value, result->dtype, &value, st));
-    if (!value_has_dims(value, result->dims, result->rank)) {
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_value_set_type(value, result->dtype, result->dims, result->rank, st));
+    dtype = toffee_dtype_of_part(result->dtype);
+    rank = toffee_result_dims(result, dims);
+    TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, value, dtype, &value, st));
+    if (!value_has_dims(value, dims, rank)) {
+        TOFFEE_RETURN_IF_ERROR(toffee_value_set_type(value, dtype, dims, rank, st));
     }
     result->value = value;
     return TOFFEE_OK;

@@ -25,20 +25,40 @@ struct toffee_rule {
     int64_t arg;
 };
 
+/* Where in the user's program a node comes from. Strings of the graph. */
+typedef struct {
+    const toffee_str *line; /* becomes its doc_string; NULL: none */
+    const toffee_str *path; /* of the module; its name until the end of the trace; NULL: none */
+} toffee_origin;
+
 /* Where a lowering works. One a trace. */
 struct toffee_lowering {
     toffee_graph *graph;
     toffee_arena *scratch;   /* emptied between calls */
     const toffee_rule *rule; /* the row that is running */
-    const toffee_str *doc;   /* becomes the doc_string of each node emitted; NULL: none */
+    toffee_origin origin;    /* of each node emitted */
     toffee_ptrmap constants; /* interned bytes -> value, so that equal constants are one
                                 initializer; and each of these values -> itself */
+    toffee_ptrmap data;      /* larger constants, which are not shared: value -> itself */
     size_t n_constants;      /* names given out by toffee_const_name */
+    toffee_ptrmap parts;     /* complex value -> its toffee_pair, where that is known */
+    toffee_ptrmap packs;     /* packed data, batch sizes -> their toffee_pack (pack.h) */
 };
+
+/* Has NODE say where the run is. For who makes nodes without toffee_emit. */
+static inline void
+toffee_node_sign(toffee_node *node, const toffee_lowering *lo)
+{
+    node->doc = lo->origin.line;
+    node->name = lo->origin.path;
+}
 
 /* The row for OP ("aten::add"), or NULL. */
 const toffee_rule *toffee_rule_find(const char *op);
-/* All rows in order of name, for docs and tests. */
+/* The row for OP where a tensor or a number of the call is complex, or NULL. These rows also serve
+ * calls without, if no other row does. */
+const toffee_rule *toffee_rule_find_complex(const char *op);
+/* All rows in order of name, for docs and tests; not those for complex calls. */
 size_t toffee_rule_count(void);
 const toffee_rule *toffee_rule_at(size_t index);
 /* Runs RULE on CALL. After OK every result is either set or was not produced by this rule (which
@@ -64,13 +84,23 @@ extern const toffee_rule_family toffee_rules_conv;      /* lower_conv.c */
 extern const toffee_rule_family toffee_rules_pool;      /* lower_pool.c */
 extern const toffee_rule_family toffee_rules_pixel;  /* lower_pixel.c: shuffles, grids, patches */
 extern const toffee_rule_family toffee_rules_resize; /* lower_resize.c: interpolation */
-extern const toffee_rule_family toffee_rules_rnn;    /* lower_rnn.c: recurrent layers, cells */
+extern const toffee_rule_family toffee_rules_rnn;    /* lower_rnn.c: recurrent layers */
+extern const toffee_rule_family toffee_rules_cell;   /* lower_cell.c: single steps of them */
+extern const toffee_rule_family toffee_rules_pack;   /* lower_pack.c: different lengths */
+extern const toffee_rule_family toffee_rules_quant;  /* lower_quant.c: numbers of few bits */
 extern const toffee_rule_family toffee_rules_shape;  /* lower_shape.c: views and reshapes */
 extern const toffee_rule_family toffee_rules_index;  /* lower_index.c: select, slice, cat, gather */
 extern const toffee_rule_family toffee_rules_advanced; /* lower_advanced.c: indexing by tensors */
 extern const toffee_rule_family toffee_rules_scatter;  /* lower_scatter.c: writing part of one */
+extern const toffee_rule_family toffee_rules_group;    /* lower_group.c: rows in groups */
 extern const toffee_rule_family toffee_rules_pad;      /* lower_pad.c */
+extern const toffee_rule_family toffee_rules_random;   /* lower_random.c: random numbers */
 extern const toffee_rule_family toffee_rules_create;   /* lower_create.c: copies, casts, fills */
+
+/* For calls with a complex tensor, see lower/pair.h. */
+extern const toffee_rule_family toffee_rules_complex; /* lower_complex.c: functions, arithmetic */
+extern const toffee_rule_family toffee_rules_pairs;   /* lower_pairs.c: what moves elements about */
+extern const toffee_rule_family toffee_rules_fft;     /* lower_fft.c: Fourier transforms */
 
 /* ---- emitting (emit.c) ---------------------------------------------------------------------- */
 
@@ -102,7 +132,7 @@ TOFFEE_NODISCARD toffee_code toffee_emit_output(toffee_lowering *lo, toffee_node
                                                 toffee_dtype dtype, toffee_value **out,
                                                 toffee_status *st);
 /* Makes VALUE result INDEX of the call: gives it the result's dims, and inserts a Cast where its
- * dtype is not the result's. */
+ * dtype is not the result's. Of a complex result it is the pairs of reals. */
 TOFFEE_NODISCARD toffee_code toffee_lower_return(toffee_lowering *lo, const toffee_call *call,
                                                  size_t index, toffee_value *value,
                                                  toffee_status *st);
@@ -130,6 +160,10 @@ TOFFEE_NODISCARD toffee_code toffee_const_tensor(toffee_lowering *lo, toffee_dty
                                                  const int64_t *dims, int32_t rank,
                                                  const void *data, toffee_value **out,
                                                  toffee_status *st);
+
+/* The bytes of VALUE where it is the same in every run and they are at hand, else NULL. A parameter
+ * is not the same: it may become an input of the graph. */
+const void *toffee_const_data(const toffee_lowering *lo, const toffee_value *value);
 
 /* VALUE as DTYPE: itself, or a Cast of it. */
 TOFFEE_NODISCARD toffee_code toffee_cast(toffee_lowering *lo, toffee_value *value,

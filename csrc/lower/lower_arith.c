@@ -332,6 +332,20 @@ chain_power(toffee_chain *chain, toffee_value *x, int64_t n)
     }
 }
 
+/* A, whole numbers, with 2 in place of 0 where B is negative: such a power of 0 is 0 in PyTorch, as
+ * that of 2 is when it is cut off, and undefined in ONNX. */
+static toffee_value *
+chain_power_base(toffee_chain *chain, toffee_value *a, toffee_value *b, toffee_dtype dtype)
+{
+    toffee_value *zero = toffee_chain_number(chain, dtype, 0);
+    toffee_value *two = toffee_chain_number(chain, dtype, 2);
+    toffee_value *is_zero = toffee_chain_test(chain, "Equal", a, zero);
+    toffee_value *is_negative = toffee_chain_test(chain, "Less", b, zero);
+
+    is_zero = toffee_chain_test(chain, "And", is_zero, is_negative);
+    return toffee_chain_where(chain, is_zero, two, a);
+}
+
 /* aten::pow(self, exponent), either of them a number -> Pow. */
 static toffee_code
 lower_pow(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
@@ -351,6 +365,9 @@ lower_pow(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         return toffee_chain_return(&chain, call, 0, a);
     }
     b = toffee_chain_operand(&chain, pair.b, pair.dtype);
+    if (toffee_dtype_is_int(pair.dtype) && !arg_is_number(pair.b)) {
+        a = chain_power_base(&chain, a, b, pair.dtype);
+    }
     a = toffee_chain_binary(&chain, "Pow", a, b);
     return toffee_chain_return(&chain, call, 0, a);
 }
@@ -435,13 +452,15 @@ lower_addc(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 }
 
 /* aten::lerp(self, end, weight) -> self + weight * (end - self). Of a weight of a half or more,
- * PyTorch counts from the end, so that a weight of 1 gives it exactly. */
+ * PyTorch counts from the end, so that a weight of 1 gives it exactly. It computes 16 bits in
+ * float, and rounds once. */
 static toffee_code
 lower_lerp(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
     toffee_chain chain = TOFFEE_CHAIN(lo, st);
     const toffee_arg *weight = toffee_call_arg(call, "weight");
     operand_pair pair;
+    toffee_dtype dtype = TOFFEE_DTYPE_FLOAT;
     toffee_value *self = NULL;
     toffee_value *end = NULL;
     toffee_value *step = NULL;
@@ -451,16 +470,17 @@ lower_lerp(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         weight == NULL) {
         return TOFFEE_DECLINED;
     }
+    dtype = pair.dtype == TOFFEE_DTYPE_DOUBLE ? pair.dtype : dtype;
     from_end = arg_is_number(weight) && fabs(arg_number(weight)) >= 0.5;
-    self = toffee_chain_operand(&chain, pair.a, pair.dtype);
-    end = toffee_chain_operand(&chain, pair.b, pair.dtype);
+    self = toffee_chain_operand(&chain, pair.a, dtype);
+    end = toffee_chain_operand(&chain, pair.b, dtype);
     step = toffee_chain_binary(&chain, "Sub", end, self);
     if (from_end) {
         step = toffee_chain_with(&chain, "Mul", step, 1 - arg_number(weight));
         self = toffee_chain_binary(&chain, "Sub", end, step);
         return toffee_chain_return(&chain, call, 0, self);
     }
-    step = chain_scaled(&chain, step, weight, pair.dtype);
+    step = chain_scaled(&chain, step, weight, dtype);
     self = toffee_chain_binary(&chain, "Add", self, step);
     return toffee_chain_return(&chain, call, 0, self);
 }
@@ -486,23 +506,14 @@ lower_hypot(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return toffee_chain_return(&chain, call, 0, a);
 }
 
-/* aten::atan2(self, other): the angle of the point (other, self), from Atan and the quadrant. Two
- * infinities give NaN here; PyTorch has an angle for them. */
+/* aten::atan2(self, other): the angle of the point (other, self). */
 static toffee_code
 lower_atan2(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
-    const double pi = 3.14159265358979323846;
     toffee_chain chain = TOFFEE_CHAIN(lo, st);
     operand_pair pair;
     toffee_value *y = NULL;
     toffee_value *x = NULL;
-    toffee_value *zero = NULL;
-    toffee_value *plus = NULL;
-    toffee_value *minus = NULL;
-    toffee_value *left = NULL;
-    toffee_value *below = NULL;
-    toffee_value *angle = NULL;
-    toffee_value *flat = NULL;
 
     if (!pair_get(call, "self", "other", &pair)) {
         return TOFFEE_DECLINED;
@@ -512,21 +523,8 @@ lower_atan2(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     }
     y = toffee_chain_operand(&chain, pair.a, pair.dtype);
     x = toffee_chain_operand(&chain, pair.b, pair.dtype);
-    zero = toffee_chain_number(&chain, pair.dtype, 0);
-    plus = toffee_chain_number(&chain, pair.dtype, pi);
-    minus = toffee_chain_number(&chain, pair.dtype, -pi);
-    left = toffee_chain_test(&chain, "Less", x, zero);
-    below = toffee_chain_test(&chain, "Less", y, zero);
-    angle = toffee_chain_binary(&chain, "Div", y, x);
-    angle = toffee_chain_unary(&chain, "Atan", angle);
-    minus = toffee_chain_where(&chain, below, minus, plus);
-    minus = toffee_chain_binary(&chain, "Add", angle, minus);
-    angle = toffee_chain_where(&chain, left, minus, angle);
-    /* On the axis, where y / x may be 0 / 0. */
-    flat = toffee_chain_test(&chain, "Equal", y, zero);
-    plus = toffee_chain_where(&chain, left, plus, zero);
-    angle = toffee_chain_where(&chain, flat, plus, angle);
-    return toffee_chain_return(&chain, call, 0, angle);
+    x = toffee_chain_atan2(&chain, y, x);
+    return toffee_chain_return(&chain, call, 0, x);
 }
 
 static const toffee_rule rows[] = {

@@ -124,13 +124,15 @@ attention_causal_mask(toffee_lowering *lo, const attention *a, toffee_value **ma
                             dims, 2, NULL, mask, st);
 }
 
-/* *WEIGHTS = Softmax of SCORES over the keys that MASK lets through: the others are -inf before,
+/* *WEIGHTS = Softmax of *SCORES over the keys that MASK lets through: the others are -inf before,
  * and where all are (NaN after Softmax) torch has 0. MASK is bool, a float to be added, or NULL. A
- * causal one lets every query see a key, so it needs no second Where. */
+ * causal one lets every query see a key, so it needs no second Where. *SCORES becomes what Softmax
+ * is of. */
 static toffee_code
-attention_softmax(toffee_lowering *lo, const attention *a, toffee_value *scores, toffee_value *mask,
-                  bool causal, toffee_value **weights, toffee_status *st)
+attention_softmax(toffee_lowering *lo, const attention *a, toffee_value **masked,
+                  toffee_value *mask, bool causal, toffee_value **weights, toffee_status *st)
 {
+    toffee_value *scores = *masked;
     toffee_dtype dtype = toffee_value_dtype(scores);
     bool is_bool = mask != NULL && toffee_value_dtype(mask) == TOFFEE_DTYPE_BOOL;
     int64_t dims[TOFFEE_MAX_RANK];
@@ -151,6 +153,7 @@ attention_softmax(toffee_lowering *lo, const attention *a, toffee_value *scores,
         TOFFEE_RETURN_IF_ERROR(
             attention_emit(lo, a, "Add", TOFFEE_INPUTS(scores, mask), NULL, &scores, st));
     }
+    *masked = scores;
     TOFFEE_RETURN_IF_ERROR(
         attention_emit(lo, a, "Softmax", TOFFEE_INPUTS(scores), &node, weights, st));
     TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "axis", -1, st));
@@ -171,15 +174,33 @@ attention_softmax(toffee_lowering *lo, const attention *a, toffee_value *scores,
     return attention_emit(lo, a, "Where", TOFFEE_INPUTS(none, zero, *weights), NULL, weights, st);
 }
 
+/* Result 1 of the kernels: the logarithm of what Softmax of SCORES divides by, [..., H, L]. */
+static toffee_code
+attention_return_sum(toffee_lowering *lo, const toffee_call *call, const attention *a,
+                     toffee_value *scores, toffee_status *st)
+{
+    toffee_value *axis = NULL;
+    toffee_node *node = NULL;
+    toffee_value *out = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_const_int(lo, -1, &axis, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_dims(lo, "ReduceLogSumExp", TOFFEE_INPUTS(scores, axis),
+                                            toffee_value_dtype(scores), a->dims, a->rank - 1, &node,
+                                            &out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "keepdims", 0, st));
+    return toffee_lower_return(lo, call, 1, out, st);
+}
+
 /* aten::scaled_dot_product_attention(query, key, value, attn_mask?, dropout_p, is_causal, scale?,
- *                                    enable_gqa)
+ *                                    enable_gqa), and the kernels that compute it
  *   -> MatMul(query * scale, Transpose(key)), the mask, Softmax, Dropout where dropout_p is not 0,
  *      MatMul by value. scale is 1 / sqrt(E) where it is not said. */
 static toffee_code
 lower_attention(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
     attention a = {0};
-    toffee_value *mask = toffee_call_value(call, "attn_mask");
+    toffee_value *mask =
+        toffee_call_value(call, toffee_call_has(call, "attn_bias") ? "attn_bias" : "attn_mask");
     bool causal = toffee_call_bool(call, "is_causal", false);
     double dropout = toffee_call_float(call, "dropout_p", 0);
     int64_t perm[TOFFEE_MAX_RANK];
@@ -209,7 +230,7 @@ lower_attention(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     if (causal) {
         TOFFEE_RETURN_IF_ERROR(attention_causal_mask(lo, &a, &mask, st));
     }
-    TOFFEE_RETURN_IF_ERROR(attention_softmax(lo, &a, scores, mask, causal, &out, st));
+    TOFFEE_RETURN_IF_ERROR(attention_softmax(lo, &a, &scores, mask, causal, &out, st));
     if (dropout > 0) {
         TOFFEE_RETURN_IF_ERROR(toffee_const_float(lo, TOFFEE_DTYPE_FLOAT, dropout, &ratio, st));
         TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, TOFFEE_DTYPE_BOOL, 1, &training, st));
@@ -218,10 +239,18 @@ lower_attention(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     }
     TOFFEE_RETURN_IF_ERROR(toffee_emit(lo, "MatMul", TOFFEE_INPUTS(out, a.value),
                                        toffee_value_dtype(a.query), NULL, &out, st));
-    return toffee_lower_return(lo, call, 0, out, st);
+    TOFFEE_RETURN_IF_ERROR(toffee_lower_return(lo, call, 0, out, st));
+    return lo->rule->arg != 0 ? attention_return_sum(lo, call, &a, scores, st) : TOFFEE_OK;
 }
 
 static const toffee_rule rows[] = {
+    /* sorted by name; the number: whether result 1 is the logarithm of the sum of Softmax, else it
+     * and what follows is for computing gradients */
+    {"aten::_scaled_dot_product_cudnn_attention", lower_attention, NULL, 0},
+    {"aten::_scaled_dot_product_efficient_attention", lower_attention, NULL, 0},
+    {"aten::_scaled_dot_product_flash_attention", lower_attention, NULL, 0},
+    {"aten::_scaled_dot_product_flash_attention_for_cpu", lower_attention, NULL, 1},
+    {"aten::_scaled_dot_product_fused_attention_overrideable", lower_attention, NULL, 0},
     {"aten::scaled_dot_product_attention", lower_attention, NULL, 0},
 };
 

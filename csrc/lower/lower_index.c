@@ -2,6 +2,7 @@
  *
  * Positions that were counted from the end stay so, and a slice that reaches the end does not name
  * the size: both then hold for other sizes as well. */
+#include "lower/pack.h"
 #include "lower/shape.h"
 
 #include <string.h>
@@ -20,6 +21,12 @@ lower_select(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         return TOFFEE_DECLINED;
     }
     axis = toffee_axis(toffee_call_int(call, "dim", 0), toffee_value_rank(self));
+    if (index->i == 0 && toffee_pack_count(lo, self) >= 0) {
+        /* The first of the batch sizes is how many sequences there are: recurrent layers ask. */
+        TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, TOFFEE_DTYPE_INT64,
+                                                       toffee_pack_count(lo, self), &self, st));
+        return toffee_lower_return(lo, call, 0, self, st);
+    }
     TOFFEE_RETURN_IF_ERROR(toffee_select(lo, self, axis, index->i, &self, st));
     return toffee_lower_return(lo, call, 0, self, st);
 }
@@ -376,8 +383,12 @@ lower_masked_select(toffee_lowering *lo, const toffee_call *call, toffee_status 
     flat = toffee_value_numel(mask);
     TOFFEE_RETURN_IF_ERROR(toffee_reshape(lo, self, &flat, 1, &self, st));
     TOFFEE_RETURN_IF_ERROR(toffee_reshape(lo, mask, &flat, 1, &mask, st));
+    if (toffee_value_dtype(self) == TOFFEE_DTYPE_BFLOAT16) { /* which Compress does not take */
+        TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, self, TOFFEE_DTYPE_FLOAT, &self, st));
+    }
     TOFFEE_RETURN_IF_ERROR(toffee_emit(lo, "Compress", TOFFEE_INPUTS(self, mask),
                                        toffee_value_dtype(self), NULL, &self, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, self, call->results[0].dtype, &self, st));
     return toffee_lower_return(lo, call, 0, self, st);
 }
 

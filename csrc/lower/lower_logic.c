@@ -1,5 +1,6 @@
 /* csrc/lower/lower_logic.c -- comparisons, bools, bits, and choosing by a mask. */
 #include "lower/chain.h"
+#include "lower/fit.h"
 
 #include <string.h>
 
@@ -110,8 +111,32 @@ chain_shift_signed(toffee_chain *chain, toffee_value *x, int64_t n, toffee_dtype
     return toffee_chain_binary(chain, "Div", x, power);
 }
 
-/* aten::bitwise_left_shift, __lshift__ (rule->arg 0) and right (1) by a number. By a tensor: left
- * only for signed integers. */
+/* X (unsigned) shifted by N: by N_BITS and more all bits are gone, which BitShift leaves open. */
+static toffee_value *
+chain_shift_bits(toffee_chain *chain, toffee_value *x, toffee_value *n, int64_t n_bits, bool right)
+{
+    toffee_dtype dtype = x != NULL ? toffee_value_dtype(x) : TOFFEE_DTYPE_UNDEFINED;
+    toffee_value *most = toffee_chain_number(chain, dtype, (double)(n_bits - 1));
+    toffee_value *zero = toffee_chain_number(chain, dtype, 0);
+    toffee_value *gone = toffee_chain_test(chain, "Greater", n, most);
+    toffee_node *node = NULL;
+
+    n = toffee_chain_binary(chain, "Min", n, most);
+    x = toffee_chain_where(chain, gone, zero, x);
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc =
+            toffee_emit_like(chain->lo, "BitShift", TOFFEE_INPUTS(x, n), x, &node, &x, chain->st);
+    }
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc = toffee_node_set_string(node, "direction", right ? "RIGHT" : "LEFT", chain->st);
+    }
+    return x;
+}
+
+/* aten::bitwise_left_shift, __lshift__ (rule->arg 0) and right (1)
+ *   -> BitShift of the bits as an unsigned number
+ * To the right a signed number keeps its sign: a negative one is shifted as ~x, and turned back. By
+ * a tensor, where a shift may be too far for the type, or negative, which is as far. */
 static toffee_code
 lower_shift(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -121,30 +146,38 @@ lower_shift(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     toffee_dtype bits = dtype_to_unsigned(dtype);
     int64_t n_bits = 8 * (int64_t)toffee_dtype_get(dtype)->n_bytes;
     bool right = lo->rule->arg == 1;
+    bool is_signed = bits != dtype;
     toffee_value *a = NULL;
     toffee_value *b = NULL;
-    toffee_node *node = NULL;
+    toffee_value *negative = NULL;
+    toffee_value *ones = NULL;
+    toffee_value *flipped = NULL;
 
     if (!toffee_dtype_is_int(dtype) || args[1] == NULL ||
         (args[1]->kind == TOFFEE_ARG_INT && (args[1]->i < 0 || args[1]->i >= n_bits - 1))) {
         return TOFFEE_DECLINED;
     }
     a = toffee_chain_operand(&chain, args[0], dtype);
-    if (right && bits != dtype) {
-        if (args[1]->kind != TOFFEE_ARG_INT) {
-            return TOFFEE_DECLINED;
-        }
+    if (right && is_signed && args[1]->kind == TOFFEE_ARG_INT) {
         a = chain_shift_signed(&chain, a, args[1]->i, dtype);
         return toffee_chain_return(&chain, call, 0, a);
     }
-    a = toffee_chain_cast(&chain, a, bits);
-    b = toffee_chain_operand(&chain, args[1], bits);
-    if (chain.rc != TOFFEE_OK) {
-        return chain.rc;
+    b = toffee_chain_operand(&chain, args[1], dtype);
+    b = toffee_chain_cast(&chain, b, bits);
+    if (right && is_signed) {
+        ones = toffee_chain_number(&chain, dtype, 0);
+        negative = toffee_chain_test(&chain, "Less", a, ones);
+        ones = toffee_chain_number(&chain, dtype, -1);
+        flipped = toffee_chain_binary(&chain, "Sub", ones, a);
+        a = toffee_chain_where(&chain, negative, flipped, a);
     }
-    TOFFEE_RETURN_IF_ERROR(toffee_emit(lo, "BitShift", TOFFEE_INPUTS(a, b), bits, &node, &a, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_node_set_string(node, "direction", right ? "RIGHT" : "LEFT", st));
+    a = toffee_chain_cast(&chain, a, bits);
+    a = chain_shift_bits(&chain, a, b, n_bits, right);
     a = toffee_chain_cast(&chain, a, dtype);
+    if (right && is_signed) {
+        flipped = toffee_chain_binary(&chain, "Sub", ones, a);
+        a = toffee_chain_where(&chain, negative, flipped, a);
+    }
     return toffee_chain_return(&chain, call, 0, a);
 }
 

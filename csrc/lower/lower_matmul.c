@@ -264,13 +264,34 @@ lower_einsum(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 
 /* The row's operator is the name of the second operand (MatMul family), or what to emit; its number
  * is the place in `products`. */
+/* aten::det, linalg_det -> Det. ONNX Runtime has none for double: small matrices are taken apart
+ * (toffee/_linear_algebra.py, up to this size). */
+#define MAX_DOUBLE_DET 64
+
+static toffee_code
+lower_det(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
+{
+    toffee_value *x = toffee_call_value(call, lo->rule->onnx);
+    toffee_value *out = NULL;
+
+    if (x == NULL || !toffee_dtype_is_float(toffee_value_dtype(x)) || toffee_value_numel(x) == 0 ||
+        (toffee_value_dtype(x) == TOFFEE_DTYPE_DOUBLE &&
+         toffee_value_dim(x, toffee_value_rank(x) - 1) <= MAX_DOUBLE_DET)) {
+        return TOFFEE_DECLINED;
+    }
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_emit(lo, "Det", TOFFEE_INPUTS(x), toffee_value_dtype(x), NULL, &out, st));
+    return toffee_lower_return(lo, call, 0, out, st);
+}
+
 static const toffee_rule rows[] = {
     /* sorted by name */
     {"aten::addbmm", lower_addmm, "ReduceSum", 0}, {"aten::addmm", lower_addmm, "Gemm", 1},
     {"aten::addmv", lower_addmm, "MatMul", 2},     {"aten::addr", lower_addmm, "Mul", 3},
     {"aten::baddbmm", lower_addmm, "MatMul", 4},   {"aten::bmm", lower_matmul, "mat2", 0},
-    {"aten::dot", lower_matmul, "tensor", 0},      {"aten::einsum", lower_einsum, NULL, 0},
-    {"aten::ger", lower_outer, NULL, 0},           {"aten::linear", lower_linear, NULL, 0},
+    {"aten::det", lower_det, "self", 0},           {"aten::dot", lower_matmul, "tensor", 0},
+    {"aten::einsum", lower_einsum, NULL, 0},       {"aten::ger", lower_outer, NULL, 0},
+    {"aten::linalg_det", lower_det, "A", 0},       {"aten::linear", lower_linear, NULL, 0},
     {"aten::matmul", lower_matmul, "other", 0},    {"aten::mm", lower_matmul, "mat2", 0},
     {"aten::mv", lower_matmul, "vec", 0},          {"aten::outer", lower_outer, NULL, 0},
     {"aten::vdot", lower_matmul, "other", 0},

@@ -110,12 +110,16 @@ lower_rrelu(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 
     TOFFEE_RETURN_IF_ERROR(activation_input(lo, call, "LeakyRelu", &value, st));
     if (toffee_call_bool(call, "training", false)) {
+        if (toffee_value_dtype(value) == TOFFEE_DTYPE_BFLOAT16) { /* which it does not draw */
+            TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, value, TOFFEE_DTYPE_FLOAT, &value, st));
+        }
         TOFFEE_RETURN_IF_ERROR(toffee_emit_like(lo, "RandomUniformLike", TOFFEE_INPUTS(value),
                                                 value, &node, &out, st));
         TOFFEE_RETURN_IF_ERROR(toffee_node_set_float(node, "high", high, st));
         TOFFEE_RETURN_IF_ERROR(toffee_node_set_float(node, "low", low, st));
         TOFFEE_RETURN_IF_ERROR(
             toffee_emit_like(lo, "PRelu", TOFFEE_INPUTS(value, out), value, NULL, &out, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, out, call->results[0].dtype, &out, st));
         return toffee_lower_return(lo, call, 0, out, st);
     }
     TOFFEE_RETURN_IF_ERROR(

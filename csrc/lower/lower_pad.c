@@ -104,8 +104,11 @@ lower_pad(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     if (strcmp(mode, "constant") == 0 && value != NULL && value->kind != TOFFEE_ARG_NONE) {
         TOFFEE_RETURN_IF_ERROR(toffee_operand(lo, value, toffee_value_dtype(self), &number, st));
     }
-    wraps = strcmp(mode, "wrap") == 0;
     toffee_value_dims(self, dims);
+    for (int32_t i = 0; i < toffee_value_rank(self); i++) {
+        mode = dims[i] == 0 ? "constant" : mode; /* there is nothing to repeat */
+    }
+    wraps = strcmp(mode, "wrap") == 0;
     plan_make(&plan, pads, n, dims, toffee_value_rank(self), !wraps);
     if (wraps) {
         TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, self, plan.ranges, plan.n_ranges, &self, st));

@@ -172,21 +172,21 @@ patch_read_window(const toffee_call *call, toffee_window *window)
 static toffee_code
 patch_pad(toffee_lowering *lo, const toffee_window *window, toffee_value **value, toffee_status *st)
 {
-    const int64_t pads[4] = {window->begin[0], window->begin[1], window->end[0], window->end[1]};
-    const int64_t axes[2] = {2, 3};
+    /* All axes, also those without: ONNX Runtime moves a Transpose past a Pad with the input axes
+     * as if it had none. */
+    const int64_t pads[8] = {0, 0, window->begin[0], window->begin[1],
+                             0, 0, window->end[0],   window->end[1]};
     int64_t dims[4];
     toffee_value *pads_value = NULL;
-    toffee_value *axes_value = NULL;
 
-    if (pads[0] == 0 && pads[1] == 0) {
+    if (pads[2] == 0 && pads[3] == 0) {
         return TOFFEE_OK;
     }
     toffee_value_dims(*value, dims);
-    dims[2] += pads[0] + pads[2];
-    dims[3] += pads[1] + pads[3];
-    TOFFEE_RETURN_IF_ERROR(toffee_const_ints(lo, pads, 4, &pads_value, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_const_ints(lo, axes, 2, &axes_value, st));
-    return toffee_emit_dims(lo, "Pad", TOFFEE_INPUTS(*value, pads_value, NULL, axes_value),
+    dims[2] += pads[2] + pads[6];
+    dims[3] += pads[3] + pads[7];
+    TOFFEE_RETURN_IF_ERROR(toffee_const_ints(lo, pads, 8, &pads_value, st));
+    return toffee_emit_dims(lo, "Pad", TOFFEE_INPUTS(*value, pads_value),
                             toffee_value_dtype(*value), dims, 4, NULL, value, st);
 }
 

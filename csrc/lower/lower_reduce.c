@@ -333,6 +333,10 @@ chain_norm(toffee_chain *chain, toffee_value *x, double p, const reduce_plan *pl
     if (isinf(p)) {
         return chain_planned(chain, p > 0 ? "ReduceMax" : "ReduceMin", x, plan);
     }
+    if (chain->rc == TOFFEE_OK && (toffee_value_dtype(x) == TOFFEE_DTYPE_FLOAT16 ||
+                                   toffee_value_dtype(x) == TOFFEE_DTYPE_BFLOAT16)) {
+        x = toffee_chain_cast(chain, x, TOFFEE_DTYPE_FLOAT); /* the powers need not fit */
+    }
     x = toffee_chain_with(chain, "Pow", x, p);
     x = chain_planned(chain, "ReduceSum", x, plan);
     return toffee_chain_with(chain, "Pow", x, 1 / p);

@@ -111,7 +111,8 @@ lower_scatter(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return return_scattered(lo, call, self, st);
 }
 
-/* The mean of what fell on each place: SUM over how many there were. */
+/* The mean of what fell on each place: SUM over how many there were; of whole numbers rounded down,
+ * where Div would cut off. */
 static toffee_code
 scatter_mean(toffee_lowering *lo, toffee_value *self, toffee_value *index, toffee_value *sum,
              int64_t axis, bool include_self, toffee_value **out, toffee_status *st)
@@ -122,6 +123,7 @@ scatter_mean(toffee_lowering *lo, toffee_value *self, toffee_value *index, toffe
     toffee_value *count = NULL;
     toffee_value *ones = NULL;
     toffee_value *one = NULL;
+    toffee_value *rest = NULL;
 
     TOFFEE_RETURN_IF_ERROR(toffee_const_float(lo, dtype, 1, &one, st));
     TOFFEE_RETURN_IF_ERROR(toffee_const_float(lo, dtype, include_self ? 1 : 0, &count, st));
@@ -132,6 +134,10 @@ scatter_mean(toffee_lowering *lo, toffee_value *self, toffee_value *index, toffe
     TOFFEE_RETURN_IF_ERROR(
         toffee_scatter(lo, "ScatterElements", count, index, ones, "add", axis, &count, st));
     count = toffee_chain_binary(&chain, "Max", count, one);
+    if (!toffee_dtype_is_float(dtype)) {
+        rest = toffee_chain_binary(&chain, "Mod", sum, count);
+        sum = toffee_chain_binary(&chain, "Sub", sum, rest);
+    }
     *out = toffee_chain_binary(&chain, "Div", sum, count);
     return chain.rc;
 }
@@ -154,8 +160,8 @@ index_spread(toffee_lowering *lo, toffee_value *index, const toffee_value *sourc
 
 /* aten::scatter_reduce.two(self, dim, index, src, reduce, include_self), index_reduce(self, dim,
  * index, source, reduce, include_self) -> ScatterElements, after another that takes self out where
- * something will fall, if it does not count. A mean is a sum over a count; of whole numbers it is
- * declined. The row's number says that the index is one of places along dim. */
+ * something will fall, if it does not count. A mean is a sum over a count. The row's
+ * number says that the index is one of places along dim. */
 static toffee_code
 lower_scatter_reduce(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -174,7 +180,7 @@ lower_scatter_reduce(toffee_lowering *lo, const toffee_call *call, toffee_status
     toffee_value *out = NULL;
 
     if (self == NULL || index == NULL || source == NULL || reduction == NULL ||
-        (mean && !toffee_dtype_is_float(toffee_value_dtype(self)))) {
+        (mean && toffee_value_dtype(self) == TOFFEE_DTYPE_BOOL)) {
         return TOFFEE_DECLINED;
     }
     if (toffee_value_numel(index) == 0) {

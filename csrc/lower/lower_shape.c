@@ -332,7 +332,8 @@ lower_repeat(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 
 /* aten::repeat_interleave.self_int(self, repeats, dim?, output_size?)
  *   -> Unsqueeze behind dim, Expand, Reshape that joins the two
- * Without dim all of self is flattened first. Repeats that are a tensor are declined. */
+ * Without dim all of self is flattened first. Of repeats that are a tensor, PyTorch takes rows by
+ * the numbers that repeat_interleave.Tensor makes. */
 static toffee_code
 lower_repeat_interleave(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -342,6 +343,9 @@ lower_repeat_interleave(toffee_lowering *lo, const toffee_call *call, toffee_sta
     int64_t flat = 0;
     int64_t axis = 0;
 
+    if (!toffee_call_has(call, "self")) {
+        return toffee_lower_repeats(lo, call, st);
+    }
     if (self == NULL || repeats == NULL || repeats->kind != TOFFEE_ARG_INT) {
         return TOFFEE_DECLINED;
     }

@@ -6,10 +6,18 @@
 /* A new family is declared in lower.h and named here. */
 static const toffee_rule_family *const families[] = {
     &toffee_rules_advanced, &toffee_rules_arith,     &toffee_rules_attention, &toffee_rules_conv,
-    &toffee_rules_create,   &toffee_rules_embedding, &toffee_rules_index,     &toffee_rules_logic,
-    &toffee_rules_math,     &toffee_rules_matmul,    &toffee_rules_nn,        &toffee_rules_norm,
-    &toffee_rules_pad,      &toffee_rules_pixel,     &toffee_rules_pool,      &toffee_rules_reduce,
-    &toffee_rules_resize,   &toffee_rules_rnn,       &toffee_rules_scatter,   &toffee_rules_shape,
+    &toffee_rules_create,   &toffee_rules_embedding, &toffee_rules_group,     &toffee_rules_index,
+    &toffee_rules_logic,    &toffee_rules_math,      &toffee_rules_matmul,    &toffee_rules_nn,
+    &toffee_rules_norm,     &toffee_rules_pad,       &toffee_rules_pixel,     &toffee_rules_pool,
+    &toffee_rules_reduce,   &toffee_rules_resize,    &toffee_rules_rnn,       &toffee_rules_scatter,
+    &toffee_rules_shape,    &toffee_rules_cell,      &toffee_rules_pack,      &toffee_rules_quant,
+    &toffee_rules_random,
+};
+
+static const toffee_rule_family *const complex_families[] = {
+    &toffee_rules_complex,
+    &toffee_rules_fft,
+    &toffee_rules_pairs,
 };
 
 /* Index of the first row of FAMILY whose name is not before OP. */
@@ -32,17 +40,29 @@ family_position(const toffee_rule_family *family, const char *op)
     return low;
 }
 
-const toffee_rule *
-toffee_rule_find(const char *op)
+static const toffee_rule *
+find_among(const toffee_rule_family *const *among, size_t n, const char *op)
 {
-    for (size_t i = 0; i < TOFFEE_COUNTOF(families); i++) {
-        size_t at = family_position(families[i], op);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = family_position(among[i], op);
 
-        if (at < families[i]->n && strcmp(families[i]->rows[at].aten, op) == 0) {
-            return &families[i]->rows[at];
+        if (at < among[i]->n && strcmp(among[i]->rows[at].aten, op) == 0) {
+            return &among[i]->rows[at];
         }
     }
     return NULL;
+}
+
+const toffee_rule *
+toffee_rule_find(const char *op)
+{
+    return find_among(families, TOFFEE_COUNTOF(families), op);
+}
+
+const toffee_rule *
+toffee_rule_find_complex(const char *op)
+{
+    return find_among(complex_families, TOFFEE_COUNTOF(complex_families), op);
 }
 
 size_t

@@ -63,6 +63,9 @@ TOFFEE_NODISCARD toffee_code toffee_at_least_1d(toffee_lowering *lo, toffee_valu
                                                 toffee_value **out, toffee_status *st);
 /* The strides of a tensor of DIMS whose elements follow one another, in elements. */
 void toffee_strides(const int64_t *dims, int32_t rank, int64_t *strides);
+/* The lowering of aten::repeat_interleave(repeats) with a tensor alone. (lower_group.c) */
+TOFFEE_NODISCARD toffee_code toffee_lower_repeats(toffee_lowering *lo, const toffee_call *call,
+                                                  toffee_status *st);
 /* An initializer without elements: one of DIMS is 0. */
 TOFFEE_NODISCARD toffee_code toffee_const_empty(toffee_lowering *lo, toffee_dtype dtype,
                                                 const int64_t *dims, int32_t rank,

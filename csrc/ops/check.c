@@ -469,8 +469,9 @@ check_prefix_node(const toffee_node *node, size_t index, toffee_status *st)
     toffee_status_prefix(st, "%s: ", where);
 }
 
-toffee_code
-toffee_check_node(const toffee_node *node, size_t index, toffee_status *st)
+/* What toffee_check_node does; DECLARE, which is NODE or NULL, gets what follows. */
+static toffee_code
+check_alone(const toffee_node *node, size_t index, toffee_node *declare, toffee_status *st)
 {
     int64_t opset = declared_opset(node->graph, "");
     toffee_infer ctx = {.opset = opset != 0 ? opset : TOFFEE_OPSET};
@@ -490,11 +491,26 @@ toffee_check_node(const toffee_node *node, size_t index, toffee_status *st)
     if (rc == TOFFEE_OK) {
         rc = toffee_infer_end(&ctx, node, st);
     }
+    if (rc == TOFFEE_OK && declare != NULL) {
+        rc = toffee_infer_declare_node(&ctx, declare, st);
+    }
     if (rc != TOFFEE_OK) {
         check_prefix_node(node, index, st);
     }
     toffee_arena_free(ctx.scratch);
     return rc;
+}
+
+toffee_code
+toffee_check_node(const toffee_node *node, size_t index, toffee_status *st)
+{
+    return check_alone(node, index, NULL, st);
+}
+
+toffee_code
+toffee_infer_node(toffee_node *node, size_t index, toffee_status *st)
+{
+    return check_alone(node, index, node, st);
 }
 
 /* ---- a graph ---- */

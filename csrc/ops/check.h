@@ -16,6 +16,8 @@ TOFFEE_NODISCARD toffee_code toffee_check_graph(const toffee_graph *graph, toffe
 /* The same for one node, without the structure around it. INDEX is for the message. */
 TOFFEE_NODISCARD toffee_code toffee_check_node(const toffee_node *node, size_t index,
                                                toffee_status *st);
+/* The same, and gives the outputs of NODE the dtypes and shapes that follow from its inputs. */
+TOFFEE_NODISCARD toffee_code toffee_infer_node(toffee_node *node, size_t index, toffee_status *st);
 
 /* Checks GRAPH and declares in it, and in the graphs inside it, dtype and shape of every value as
  * far as they follow from its inputs and initializers; what was declared stays, made more exact

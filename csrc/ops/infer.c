@@ -342,6 +342,12 @@ declare_values(toffee_infer *ctx, toffee_graph *graph, toffee_value *const *valu
     return TOFFEE_OK;
 }
 
+toffee_code
+toffee_infer_declare_node(toffee_infer *ctx, toffee_node *node, toffee_status *st)
+{
+    return declare_values(ctx, node->graph, node->outputs.data, node->outputs.n, NULL, st);
+}
+
 static bool
 list_values(toffee_infer *ctx, toffee_ptrmap *listed, toffee_value *const *values, size_t n)
 {

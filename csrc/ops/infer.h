@@ -77,6 +77,9 @@ TOFFEE_NODISCARD toffee_code toffee_infer_value(toffee_infer *ctx, const toffee_
  * Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_infer_declare(toffee_infer *ctx, toffee_graph *graph,
                                                   toffee_status *st);
+/* The same for the outputs of NODE, which is the node at hand; they are put in no list. */
+TOFFEE_NODISCARD toffee_code toffee_infer_declare_node(toffee_infer *ctx, toffee_node *node,
+                                                       toffee_status *st);
 
 /* ---- for rules ---- */
 

@@ -443,6 +443,43 @@ graph_to_onnx(PyObject *self, PyObject *Py_UNUSED(ignored))
     return model;
 }
 
+/* FUNCTION(self, *args, **kwargs) of the module MODULE: pages and pictures are made in Python,
+ * which is imported when one is asked for. ARGS may be NULL. */
+static PyObject *
+graph_call_python(const char *module, const char *function, PyObject *self, PyObject *args,
+                  PyObject *kwargs)
+{
+    PyObject *home = PyImport_ImportModule(module);
+    PyObject *callable = home != NULL ? PyObject_GetAttrString(home, function) : NULL;
+    PyObject *head = callable != NULL ? PyTuple_Pack(1, self) : NULL;
+    PyObject *all = NULL;
+    PyObject *result = NULL;
+
+    if (head != NULL) {
+        all = args != NULL ? PySequence_Concat(head, args) : Py_NewRef(head);
+    }
+    if (all != NULL) {
+        result = PyObject_Call(callable, all, kwargs);
+    }
+    Py_XDECREF(all);
+    Py_XDECREF(head);
+    Py_XDECREF(callable);
+    Py_XDECREF(home);
+    return result;
+}
+
+static PyObject *
+graph_repr_html(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return graph_call_python("toffee._html", "graph_page", self, NULL, NULL);
+}
+
+static PyObject *
+graph_picture(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    return graph_call_python("toffee._picture", "draw", self, args, kwargs);
+}
+
 static PyMethodDef graph_methods[] = {
     {"__copy__", graph_copy_noargs, METH_NOARGS,
      "__copy__($self, /)\n--\n\nA copy to edit apart. Tensor bytes are shared: nothing changes "
@@ -450,6 +487,12 @@ static PyMethodDef graph_methods[] = {
     {"__deepcopy__", graph_copy, METH_O,
      "__deepcopy__($self, memo, /)\n--\n\nThe same as __copy__."},
     {"__reduce__", PyToffee_Reduce, METH_NOARGS, "__reduce__($self, /)\n--\n\nFor pickle."},
+    {"_repr_html_", graph_repr_html, METH_NOARGS,
+     "_repr_html_($self, /)\n--\n\nThe summary and listing that a notebook shows, as HTML."},
+    {"picture", (PyCFunction)(void (*)(void))graph_picture, METH_VARARGS | METH_KEYWORDS,
+     "picture($self, /, path=None, *, format=None, collapse=None, theme='auto', "
+     "initializers=False, engine='auto')\n--\n\nThe graph drawn, as a Picture (svg, dot, png(), "
+     "save()); written to path if one is given. See docs/pictures.md."},
     {"to_onnx", graph_to_onnx, METH_NOARGS,
      "to_onnx($self, /)\n--\n\nThe graph as an onnx.ModelProto. ImportError if onnx is not "
      "installed, LimitError over 2 GiB."},

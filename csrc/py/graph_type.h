@@ -116,6 +116,7 @@ TOFFEE_NODISCARD int PyToffee_Attr_Exec(PyObject *module);
 TOFFEE_NODISCARD int PyToffee_Tensor_Exec(PyObject *module);
 TOFFEE_NODISCARD int PyToffee_Value_Exec(PyObject *module);
 TOFFEE_NODISCARD int PyToffee_Pairs_Exec(PyObject *module);
+TOFFEE_NODISCARD int PyToffee_Builder_Exec(PyObject *module);
 
 /* New references, or NULL with an exception set. */
 PyObject *PyToffee_Graph_Wrap(PyToffee_State *state, PyToffee_Graph *root, toffee_graph *graph);

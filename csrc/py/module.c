@@ -4,6 +4,7 @@
 #include "py/caffe2.h"
 #include "py/io.h"
 #include "py/op_info.h"
+#include "py/optimize.h"
 #include "py/repeated.h"
 #include "py/testing.h"
 #include "trace/trace_state.h"
@@ -97,6 +98,8 @@ static PyMethodDef module_methods[] = {
      "dtype_table()\n--\n\nA tuple of (number, name, NumPy's name or None, bytes) rows."},
     {"infer_shapes", module_infer_shapes, METH_O,
      "infer_shapes(graph, /)\n--\n\nDeclares in the graph what follows about its values."},
+    {"lowerings", PyToffee_Lowerings, METH_NOARGS,
+     "lowerings()\n--\n\nA list of (ATen name, ONNX operator or None), in order of name."},
     {"op_table", PyToffee_OpTable, METH_NOARGS,
      "op_table()\n--\n\nA list of dicts, one an operator, in order of name."},
     {NULL, NULL, 0, NULL},
@@ -119,6 +122,7 @@ module_exec(PyObject *module)
         PyToffee_Err_Init,      PyToffee_Graph_Exec,  PyToffee_Function_Exec, PyToffee_Node_Exec,
         PyToffee_Attr_Exec,     PyToffee_Tensor_Exec, PyToffee_Value_Exec,    PyToffee_Pairs_Exec,
         PyToffee_Repeated_Exec, module_add_constants, PyToffee_Testing_Exec,  PyToffee_Trace_Exec,
+        PyToffee_Builder_Exec,
     };
 
     for (size_t i = 0; i < TOFFEE_COUNTOF(steps); i++) {
@@ -127,7 +131,8 @@ module_exec(PyObject *module)
         }
     }
     if (PyModule_AddFunctions(module, PyToffee_Caffe2Methods) < 0 ||
-        PyModule_AddFunctions(module, PyToffee_IoMethods) < 0) {
+        PyModule_AddFunctions(module, PyToffee_IoMethods) < 0 ||
+        PyModule_AddFunctions(module, PyToffee_OptimizeMethods) < 0) {
         return -1;
     }
     return PyModule_AddFunctions(module, PyToffee_PickleMethods);
@@ -155,6 +160,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->PropType);
     Py_VISIT(state->OpsetType);
     Py_VISIT(state->BytesType);
+    Py_VISIT(state->BuilderType);
     for (size_t i = 0; i < TOFFEE_COUNTOF(state->TypeViews); i++) {
         Py_VISIT(state->TypeViews[i]);
     }
@@ -183,6 +189,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->PropType);
     Py_CLEAR(state->OpsetType);
     Py_CLEAR(state->BytesType);
+    Py_CLEAR(state->BuilderType);
     for (size_t i = 0; i < TOFFEE_COUNTOF(state->TypeViews); i++) {
         Py_CLEAR(state->TypeViews[i]);
     }

@@ -1,6 +1,7 @@
-/* csrc/py/op_info.c -- the operator table as Python objects. */
+/* csrc/py/op_info.c -- the tables of operators and of lowerings as Python objects. */
 #include "py/op_info.h"
 
+#include "lower/lower.h"
 #include "ops/optable.h"
 
 /* Each function returns a new reference, or NULL with an exception set. */
@@ -96,4 +97,21 @@ PyToffee_OpTable(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     return rows_to_list(op_to_dict, NULL, toffee_op_count());
+}
+
+static PyObject *
+lowering_to_tuple(const void *unused, size_t i)
+{
+    const toffee_rule *rule = toffee_rule_at(i);
+
+    (void)unused;
+    return Py_BuildValue("(sz)", rule->aten, rule->onnx);
+}
+
+PyObject *
+PyToffee_Lowerings(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return rows_to_list(lowering_to_tuple, NULL, toffee_rule_count());
 }

@@ -167,21 +167,23 @@ static int
 read_values(const reader *r, PyObject **items, size_t n, toffee_arg *arg)
 {
     toffee_value **values = toffee_arena_calloc(r->scratch, n, sizeof(*values));
+    toffee_dtype *dtypes = toffee_arena_calloc(r->scratch, n, sizeof(*dtypes));
 
-    if (values == NULL) {
+    if (values == NULL || dtypes == NULL) {
         return PyToffee_Err_NoMemory();
     }
     for (size_t i = 0; i < n; i++) {
         if (items[i] == Py_None) {
             continue;
         }
-        values[i] = PyToffee_Bindings_Read(r->bindings, items[i]);
+        values[i] = PyToffee_Bindings_Read(r->bindings, items[i], &dtypes[i]);
         if (values[i] == NULL) {
             return -1;
         }
     }
     arg->kind = TOFFEE_ARG_VALUES;
     arg->values = values;
+    arg->dtypes = dtypes;
     arg->n = n;
     return 0;
 }
@@ -256,7 +258,7 @@ read_argument(const reader *r, PyObject *object, toffee_arg *arg)
     }
     if (PyToffee_IsTensor(r->types, object)) {
         arg->kind = TOFFEE_ARG_VALUE;
-        arg->value = PyToffee_Bindings_Read(r->bindings, object);
+        arg->value = PyToffee_Bindings_Read(r->bindings, object, &arg->dtype);
         return arg->value != NULL ? 0 : -1;
     }
     rc = read_number(object, arg);

@@ -14,9 +14,9 @@
 
 struct PyToffee_Bindings {
     PyToffee_State *state;
-    const PyToffee_DLPack *api;
     toffee_lowering *lo;
-    PyObject *leak;      /* borrowed from the tracer */
+    PyObject *leak; /* borrowed from the tracer */
+    PyToffee_Eye eye;
     toffee_arena *arena; /* the graph's */
     PyToffee_BindMap map;
     TOFFEE_VEC(PyToffee_AliasSet *)
@@ -39,8 +39,11 @@ PyToffee_Bindings_New(PyToffee_State *state, const PyToffee_DLPack *api, toffee_
         PyErr_NoMemory();
         return NULL;
     }
-    *table = (PyToffee_Bindings){
-        .state = state, .api = api, .lo = lo, .leak = leak, .arena = lo->graph->arena};
+    *table = (PyToffee_Bindings){.state = state,
+                                 .lo = lo,
+                                 .leak = leak,
+                                 .eye = {.state = state, .api = api, .lo = lo},
+                                 .arena = lo->graph->arena};
     if (PyToffee_BindMap_Init(&table->map) < 0) {
         toffee_free(table);
         return NULL;
@@ -78,47 +81,28 @@ PyToffee_Bindings_Find(PyToffee_Bindings *table, PyObject *tensor)
     return binding != NULL && !binding->set->is_forgotten ? binding : NULL;
 }
 
-static int
-bind(PyToffee_Bindings *table, PyObject *tensor, PyToffee_AliasSet *set, toffee_value *value,
-     uint64_t generation)
+bool
+PyToffee_Bindings_HaveComplex(const PyToffee_Bindings *table)
 {
-    return PyToffee_BindMap_Bind(&table->map, tensor, set, value, generation);
+    return table->eye.has_complex;
+}
+
+static int
+bind(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_LazyInfo *info,
+     PyToffee_AliasSet *set, toffee_value *value, uint64_t generation)
+{
+    const PyToffee_Binding binding = {
+        .set = set, .value = value, .dtype = info->dtype, .generation = generation};
+
+    return PyToffee_BindMap_Bind(&table->map, tensor, &binding);
 }
 
 /* ---- alias sets ----------------------------------------------------------------------------- */
 
-/* INFO's geometry relative to the address BASE, its arrays copied into ARENA. */
-static int
-copy_geometry(toffee_arena *arena, const PyToffee_TensorInfo *info, uintptr_t base,
-              toffee_geometry *out)
-{
-    size_t n_bytes = (size_t)info->rank * sizeof(int64_t);
-    intptr_t distance = (intptr_t)((uintptr_t)info->data - base);
-
-    out->rank = info->rank;
-    out->sizes = toffee_arena_copy(arena, info->sizes, n_bytes);
-    out->strides = toffee_arena_copy(arena, info->strides, n_bytes);
-    out->offset = info->data != NULL ? distance / toffee_dtype_get(info->dtype)->n_bytes : 0;
-    return out->sizes != NULL && out->strides != NULL ? 0 : PyToffee_Err_NoMemory();
-}
-
-/* The same, borrowing INFO's arrays. */
-static toffee_geometry
-view_geometry(const PyToffee_AliasSet *set, const PyToffee_TensorInfo *info)
-{
-    intptr_t distance = (intptr_t)((uintptr_t)info->data - set->low);
-
-    return (toffee_geometry){.rank = info->rank,
-                             .sizes = info->sizes,
-                             .strides = info->strides,
-                             .offset = set->low != 0 && info->data != NULL
-                                           ? distance / toffee_dtype_get(info->dtype)->n_bytes
-                                           : 0};
-}
-
-/* A set whose root is the tensor of INFO with VALUE; generation 0. NULL with an exception set. */
+/* A set whose root is the memory of the tensor of INFO, which has VALUE; generation 0. NULL with an
+ * exception set. */
 static PyToffee_AliasSet *
-new_set(PyToffee_Bindings *table, PyToffee_SetKind kind, const PyToffee_TensorInfo *info,
+new_set(PyToffee_Bindings *table, PyToffee_SetKind kind, const PyToffee_LazyInfo *info,
         toffee_value *value)
 {
     PyToffee_AliasSet *set = toffee_arena_calloc(table->arena, 1, sizeof(*set));
@@ -128,10 +112,12 @@ new_set(PyToffee_Bindings *table, PyToffee_SetKind kind, const PyToffee_TensorIn
         return NULL;
     }
     set->kind = kind;
-    set->root = value;
-    set->dtype = info->dtype;
-    PyToffee_TensorInfo_Extent(info, &set->low, &set->high);
-    if (copy_geometry(table->arena, info, (uintptr_t)info->data, &set->geometry) < 0) {
+    set->root = PyToffee_Eye_Apply(&table->eye, info, value);
+    set->dtype = info->memory.dtype;
+    PyToffee_TensorInfo_Extent(&info->memory, &set->low, &set->high);
+    if (set->root == NULL ||
+        PyToffee_LazyInfo_CopyGeometry(table->arena, info, (uintptr_t)info->memory.data,
+                                       &set->geometry) < 0) {
         return NULL;
     }
     if (kind != PYTOFFEE_ACTIVATION && !TOFFEE_VEC_PUSH(table->arena, &table->data_sets, set)) {
@@ -142,12 +128,12 @@ new_set(PyToffee_Bindings *table, PyToffee_SetKind kind, const PyToffee_TensorIn
 }
 
 static bool
-extent_inside(const PyToffee_AliasSet *set, const PyToffee_TensorInfo *info)
+extent_inside(const PyToffee_AliasSet *set, const PyToffee_LazyInfo *info)
 {
     uintptr_t low = 0;
     uintptr_t high = 0;
 
-    PyToffee_TensorInfo_Extent(info, &low, &high);
+    PyToffee_TensorInfo_Extent(&info->memory, &low, &high);
     return high != 0 && set->high != 0 && low >= set->low && high <= set->high;
 }
 
@@ -162,12 +148,17 @@ static int
 flush(PyToffee_Bindings *table, PyToffee_AliasSet *set)
 {
     toffee_status st = TOFFEE_STATUS_INIT;
+    toffee_origin reader = table->lo->origin;
+    toffee_code rc = TOFFEE_OK;
 
     if (set->pending == NULL) {
         return 0;
     }
-    if (toffee_view_write(table->lo, set->root, &set->geometry, &set->pending_geometry,
-                          set->pending, &set->root, &st) != TOFFEE_OK) {
+    table->lo->origin = set->pending_origin;
+    rc = toffee_view_write(table->lo, set->root, &set->geometry, &set->pending_geometry,
+                           set->pending, &set->root, &st);
+    table->lo->origin = reader;
+    if (rc != TOFFEE_OK) {
         return PyToffee_Err_Fail(table->state, &st);
     }
     set->pending = NULL;
@@ -176,21 +167,20 @@ flush(PyToffee_Bindings *table, PyToffee_AliasSet *set)
 
 /* What the tensor of INFO sees of SET now. NULL with an exception set. */
 static toffee_value *
-derive(PyToffee_Bindings *table, PyToffee_AliasSet *set, const PyToffee_TensorInfo *info)
+derive(PyToffee_Bindings *table, PyToffee_AliasSet *set, const PyToffee_LazyInfo *info)
 {
     toffee_status st = TOFFEE_STATUS_INIT;
-    toffee_geometry view = view_geometry(set, info);
+    toffee_geometry view = PyToffee_LazyInfo_Geometry(info, set->low);
     toffee_value *value = NULL;
 
-    if (info->dtype != set->dtype) {
-        PyErr_SetString(
-            table->state->TraceError,
-            "memory was written as one element type and is read as another through a "
-            "view (view(dtype), view_as_real, view_as_complex): clone() the view first");
+    if (info->memory.dtype != set->dtype) {
+        PyErr_SetString(table->state->TraceError,
+                        "memory was written as one element type and is read as another through a "
+                        "view (view(dtype)): clone() the view first");
         return NULL;
     }
     if (set->pending != NULL && toffee_geometry_equal(&view, &set->pending_geometry)) {
-        return set->pending;
+        return PyToffee_Eye_Apply(&table->eye, info, set->pending);
     }
     if (flush(table, set) < 0) {
         return NULL;
@@ -199,12 +189,12 @@ derive(PyToffee_Bindings *table, PyToffee_AliasSet *set, const PyToffee_TensorIn
         PyToffee_Err_Set(table->state, &st);
         return NULL;
     }
-    return value;
+    return PyToffee_Eye_Apply(&table->eye, info, value);
 }
 
 /* The exposed set whose memory holds the tensor of INFO, or NULL. */
 static PyToffee_AliasSet *
-find_exposed(const PyToffee_Bindings *table, const PyToffee_TensorInfo *info)
+find_exposed(const PyToffee_Bindings *table, const PyToffee_LazyInfo *info)
 {
     for (size_t i = 0; i < table->exposed.n; i++) {
         if (extent_inside(table->exposed.data[i], info)) {
@@ -216,7 +206,7 @@ find_exposed(const PyToffee_Bindings *table, const PyToffee_TensorInfo *info)
 
 /* The set of some live tensor, no constant, that the tensor of INFO lies in, or NULL. Linear. */
 static PyToffee_AliasSet *
-find_live_set(const PyToffee_Bindings *table, const PyToffee_TensorInfo *info)
+find_live_set(const PyToffee_Bindings *table, const PyToffee_LazyInfo *info)
 {
     for (size_t i = 0; i < table->map.n_slots; i++) {
         const PyToffee_BindSlot *slot = &table->map.slots[i];
@@ -233,7 +223,7 @@ find_live_set(const PyToffee_Bindings *table, const PyToffee_TensorInfo *info)
  * Those are made by nn.Parameter(y) and as_subclass(), of which the trace hears nothing, and share
  * the memory of what they are made of. NULL: TENSOR is data of the moment. */
 static PyToffee_AliasSet *
-find_unbound_set(const PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorInfo *info)
+find_unbound_set(const PyToffee_Bindings *table, PyObject *tensor, const PyToffee_LazyInfo *info)
 {
     PyToffee_AliasSet *set = find_exposed(table, info);
 
@@ -260,18 +250,19 @@ static int
 declare_initializer(PyToffee_Bindings *table, PyObject *tensor, const toffee_str *name,
                     toffee_value *value, PyToffee_Host **host)
 {
-    return PyToffee_Host_Tensor(table->state, table->api, table->lo->graph, name, tensor,
+    return PyToffee_Host_Tensor(table->state, table->eye.api, table->lo->graph, name, tensor,
                                 &value->tensor, host);
 }
 
 static int
-named_value(PyToffee_Bindings *table, const toffee_str *name, const PyToffee_TensorInfo *info,
+named_value(PyToffee_Bindings *table, const toffee_str *name, const PyToffee_LazyInfo *info,
             toffee_value **out)
 {
     toffee_status st = TOFFEE_STATUS_INIT;
 
     if (toffee_graph_value(table->lo->graph, name, out, &st) != TOFFEE_OK ||
-        toffee_value_set_type(*out, info->dtype, info->sizes, info->rank, &st) != TOFFEE_OK) {
+        toffee_value_set_type(*out, info->memory.dtype, info->memory.sizes, info->memory.rank,
+                              &st) != TOFFEE_OK) {
         return PyToffee_Err_Fail(table->state, &st);
     }
     return 0;
@@ -311,28 +302,29 @@ int
 PyToffee_Bindings_Declare(PyToffee_Bindings *table, PyObject *tensor, const toffee_str *name,
                           PyToffee_SetKind kind, toffee_value **out)
 {
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
     PyToffee_AliasSet *set = NULL;
     PyToffee_Host *host = NULL;
     uintptr_t low = 0;
     uintptr_t high = 0;
 
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_SeeData(&table->eye, tensor, &info) < 0) {
         return -1;
     }
-    PyToffee_TensorInfo_Extent(&info, &low, &high);
+    PyToffee_TensorInfo_Extent(&info.memory, &low, &high);
     for (size_t i = 0; i < table->data_sets.n && set == NULL; i++) {
         PyToffee_AliasSet *other = table->data_sets.data[i];
 
         if (!other->is_merged && low >= other->low && high <= other->high && high != 0 &&
-            other->dtype == info.dtype) {
-            toffee_geometry view = view_geometry(other, &info);
+            other->dtype == info.memory.dtype) {
+            toffee_geometry view = PyToffee_LazyInfo_Geometry(&info, other->low);
 
             set = other;
-            if (kind == PYTOFFEE_PARAMETER && other->kind == PYTOFFEE_PARAMETER &&
+            if (kind == PYTOFFEE_PARAMETER && other->kind == PYTOFFEE_PARAMETER && !info.is_conj &&
+                !info.is_neg && other->root->producer == NULL &&
                 toffee_geometry_equal(&view, &other->geometry)) {
                 *out = other->root; /* tied weights */
-                return bind(table, tensor, other, other->root, 0);
+                return bind(table, tensor, &info, other, other->root, 0);
             }
         }
     }
@@ -355,7 +347,7 @@ PyToffee_Bindings_Declare(PyToffee_Bindings *table, PyObject *tensor, const toff
             merge_into(table, set);
         }
     }
-    return bind(table, tensor, set, *out, set->generation);
+    return bind(table, tensor, &info, set, *out, set->generation);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -388,7 +380,7 @@ PyToffee_Bindings_IsTraced(PyToffee_Bindings *table, PyObject *tensor)
 {
     const PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
     bool is_subclass = Py_TYPE(tensor) != table->state->trace->types.tensor_type;
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
 
     if (binding != NULL) {
         return binding->set->kind != PYTOFFEE_CONSTANT;
@@ -396,7 +388,7 @@ PyToffee_Bindings_IsTraced(PyToffee_Bindings *table, PyObject *tensor)
     if (table->exposed.n == 0 && !is_subclass) {
         return 0;
     }
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_See(&table->eye, tensor, &info) < 0) {
         return -1;
     }
     if (find_unbound_set(table, tensor, &info) != NULL) {
@@ -407,7 +399,7 @@ PyToffee_Bindings_IsTraced(PyToffee_Bindings *table, PyObject *tensor)
 
 /* An initializer of TENSOR, which nothing has bound: data of the moment. */
 static toffee_value *
-new_constant(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorInfo *info)
+new_constant(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_LazyInfo *info)
 {
     toffee_status st = TOFFEE_STATUS_INIT;
     toffee_lowering *lo = table->lo;
@@ -418,12 +410,13 @@ new_constant(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorIn
     uint64_t n_elements = 0;
     uint64_t n_bytes = 0;
 
-    if (info->on_host && PyToffee_TensorInfo_IsContiguous(info) &&
-        toffee_dtype_get(info->dtype)->category != TOFFEE_CATEGORY_COMPLEX &&
-        toffee_dtype_count(info->dtype, info->sizes, info->rank, &n_elements, &n_bytes) &&
+    if (info->memory.on_host && PyToffee_TensorInfo_IsContiguous(&info->memory) && !info->is_conj &&
+        !info->is_neg &&
+        toffee_dtype_count(info->memory.dtype, info->memory.sizes, info->memory.rank, &n_elements,
+                           &n_bytes) &&
         n_bytes <= COPY_CONSTANT_BYTES) {
-        if (toffee_const_tensor(lo, info->dtype, info->sizes, info->rank, info->data, &value,
-                                &st) != TOFFEE_OK) {
+        if (toffee_const_tensor(lo, info->memory.dtype, info->memory.sizes, info->memory.rank,
+                                info->memory.data, &value, &st) != TOFFEE_OK) {
             goto fail;
         }
     }
@@ -438,9 +431,13 @@ new_constant(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorIn
         if (toffee_graph_add_initializer(lo->graph, value->tensor, &st) != TOFFEE_OK) {
             goto fail;
         }
+        if (!toffee_ptrmap_set(lo->graph->arena, &lo->data, value, value)) {
+            toffee_fail_nomem(&st);
+            goto fail;
+        }
     }
     set = new_set(table, PYTOFFEE_CONSTANT, info, value);
-    if (set == NULL || bind(table, tensor, set, value, 0) < 0) {
+    if (set == NULL || bind(table, tensor, info, set, value, 0) < 0) {
         return NULL;
     }
     set->host = host;
@@ -452,27 +449,35 @@ fail:
 }
 
 toffee_value *
-PyToffee_Bindings_Read(PyToffee_Bindings *table, PyObject *tensor)
+PyToffee_Bindings_Read(PyToffee_Bindings *table, PyObject *tensor, toffee_dtype *dtype)
 {
     PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
     PyToffee_AliasSet *set = binding != NULL ? binding->set : NULL;
     toffee_value *value = NULL;
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
 
     if (binding != NULL && binding->generation == set->generation) {
+        if (dtype != NULL) {
+            *dtype = binding->dtype;
+        }
         return binding->value;
     }
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_See(&table->eye, tensor, &info) < 0) {
         return NULL;
     }
     if (set == NULL) {
         set = find_unbound_set(table, tensor, &info);
     }
+    if (dtype != NULL) {
+        *dtype = info.dtype;
+    }
     if (set == NULL) {
-        return new_constant(table, tensor, &info);
+        return PyToffee_Eye_SeeData(&table->eye, tensor, &info) == 0
+                   ? new_constant(table, tensor, &info)
+                   : NULL;
     }
     value = derive(table, set, &info);
-    if (value == NULL || bind(table, tensor, set, value, set->generation) < 0) {
+    if (value == NULL || bind(table, tensor, &info, set, value, set->generation) < 0) {
         return NULL;
     }
     return value;
@@ -511,13 +516,13 @@ adopt_storage(PyToffee_Bindings *table, PyObject *tensor)
     toffee_value *value = NULL;
     const toffee_str *name = NULL;
     PyToffee_Host *host = NULL;
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
     toffee_status st = TOFFEE_STATUS_INIT;
     int rc = -1;
 
     storage_view = PyObject_CallFunctionObjArgs(table->state->trace_whole_storage, tensor, NULL);
     copy = storage_view != NULL ? PyObject_CallMethod(storage_view, "clone", NULL) : NULL;
-    if (copy == NULL || PyToffee_TensorInfo_Get(table->api, storage_view, &info) < 0) {
+    if (copy == NULL || PyToffee_Eye_See(&table->eye, storage_view, &info) < 0) {
         goto done;
     }
     if (toffee_const_name(table->lo, &name, &st) != TOFFEE_OK) {
@@ -563,17 +568,17 @@ int
 PyToffee_Bindings_BeforeWrite(PyToffee_Bindings *table, PyObject *tensor, bool is_recorded)
 {
     PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
     uintptr_t low = 0;
     uintptr_t high = 0;
 
     if (binding != NULL && binding->set->kind == PYTOFFEE_ACTIVATION) {
         return 0;
     }
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_See(&table->eye, tensor, &info) < 0) {
         return -1;
     }
-    PyToffee_TensorInfo_Extent(&info, &low, &high);
+    PyToffee_TensorInfo_Extent(&info.memory, &low, &high);
     for (size_t i = 0; i < table->data_sets.n; i++) {
         PyToffee_AliasSet *set = table->data_sets.data[i];
 
@@ -603,17 +608,17 @@ int
 PyToffee_Bindings_ForgetConstants(PyToffee_Bindings *table, PyObject *tensor)
 {
     PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
     uintptr_t low = 0;
     uintptr_t high = 0;
 
     if (table->data_sets.n == 0) {
         return 0;
     }
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_See(&table->eye, tensor, &info) < 0) {
         return -1;
     }
-    PyToffee_TensorInfo_Extent(&info, &low, &high);
+    PyToffee_TensorInfo_Extent(&info.memory, &low, &high);
     if (binding != NULL && binding->set->kind == PYTOFFEE_CONSTANT) {
         binding->set->is_forgotten = true; /* even if it is empty: its shape may be another now */
     }
@@ -629,12 +634,12 @@ PyToffee_Bindings_ForgetConstants(PyToffee_Bindings *table, PyObject *tensor)
 
 /* TENSOR becomes the root of a set of its own. */
 static int
-bind_root(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_TensorInfo *info,
+bind_root(PyToffee_Bindings *table, PyObject *tensor, const PyToffee_LazyInfo *info,
           toffee_value *value)
 {
     PyToffee_AliasSet *set = new_set(table, PYTOFFEE_ACTIVATION, info, value);
 
-    return set != NULL ? bind(table, tensor, set, value, 0) : -1;
+    return set != NULL ? bind(table, tensor, info, set, value, 0) : -1;
 }
 
 int
@@ -642,13 +647,14 @@ PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor, toffee_value
 {
     PyToffee_Binding *binding = PyToffee_Bindings_Find(table, tensor);
     PyToffee_AliasSet *set = binding != NULL ? binding->set : NULL;
+    toffee_value *written = NULL;
     toffee_geometry view;
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
 
     if (binding != NULL && binding->value == value && binding->generation == set->generation) {
         return 0; /* detach_, or a write of what is there already */
     }
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_See(&table->eye, tensor, &info) < 0) {
         return -1;
     }
     if (set == NULL) {
@@ -657,16 +663,20 @@ PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor, toffee_value
     if (set == NULL || !extent_inside(set, &info)) {
         return bind_root(table, tensor, &info, value); /* empty, or new memory: out= resized it */
     }
-    if (info.dtype != set->dtype) {
+    if (info.memory.dtype != set->dtype) {
         PyErr_SetString(
             table->state->TraceError,
-            "a write through a view of another element type (view(dtype), view_as_real, "
-            "view_as_complex) has no form in a graph: write to the original instead");
+            "a write through a view of another element type (view(dtype)) has no form in a graph: "
+            "write to the original instead");
         return -1;
     }
-    view = view_geometry(set, &info);
+    view = PyToffee_LazyInfo_Geometry(&info, set->low);
+    written = PyToffee_Eye_Apply(&table->eye, &info, value);
+    if (written == NULL) {
+        return -1;
+    }
     if (toffee_geometry_equal(&view, &set->geometry)) {
-        set->root = value;
+        set->root = written;
         set->pending = NULL;
     }
     else {
@@ -674,19 +684,21 @@ PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor, toffee_value
             flush(table, set) < 0) {
             return -1;
         }
-        set->pending = value;
-        if (copy_geometry(table->arena, &info, set->low, &set->pending_geometry) < 0) {
+        set->pending = written;
+        set->pending_origin = table->lo->origin;
+        if (PyToffee_LazyInfo_CopyGeometry(table->arena, &info, set->low, &set->pending_geometry) <
+            0) {
             return -1;
         }
     }
     set->generation++;
-    return bind(table, tensor, set, value, set->generation);
+    return bind(table, tensor, &info, set, value, set->generation);
 }
 
 /* The alias set of an operand that the tensor of INFO lies in, or NULL. */
 static PyToffee_AliasSet *
-find_operand_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info,
-                 PyObject *const *operands, size_t n)
+find_operand_set(PyToffee_Bindings *table, const PyToffee_LazyInfo *info, PyObject *const *operands,
+                 size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const PyToffee_Binding *operand = PyToffee_Bindings_Find(table, operands[i]);
@@ -703,7 +715,7 @@ find_operand_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info,
  * operators, such as to() and contiguous(). A view of a tensor without elements has no address to
  * go by, but as_strided sees elements there: the set is that of any live tensor. */
 static int
-find_view_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info, PyObject *const *operands,
+find_view_set(PyToffee_Bindings *table, const PyToffee_LazyInfo *info, PyObject *const *operands,
               size_t n, PyToffee_AliasSet **out)
 {
     uintptr_t low = 0;
@@ -711,7 +723,7 @@ find_view_set(PyToffee_Bindings *table, const PyToffee_TensorInfo *info, PyObjec
     bool outside = false;
 
     *out = NULL;
-    PyToffee_TensorInfo_Extent(info, &low, &high);
+    PyToffee_TensorInfo_Extent(&info->memory, &low, &high);
     for (size_t i = 0; i < n && high != 0; i++) {
         const PyToffee_Binding *operand = PyToffee_Bindings_Find(table, operands[i]);
 
@@ -743,17 +755,17 @@ PyToffee_Bindings_ReadView(PyToffee_Bindings *table, PyObject *tensor, PyObject 
                            size_t n, toffee_value **out)
 {
     PyToffee_AliasSet *set = NULL;
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
 
     *out = NULL;
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_See(&table->eye, tensor, &info) < 0) {
         return -1;
     }
     set = find_operand_set(table, &info, operands, n);
     if (set == NULL && find_view_set(table, &info, operands, n, &set) < 0) {
         return -1;
     }
-    if (set == NULL || set->dtype != info.dtype) {
+    if (set == NULL || set->dtype != info.memory.dtype) {
         return 0;
     }
     *out = derive(table, set, &info);
@@ -765,9 +777,9 @@ PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor, toffee_
                              PyObject *const *operands, size_t n, bool is_view)
 {
     PyToffee_AliasSet *set = NULL;
-    PyToffee_TensorInfo info;
+    PyToffee_LazyInfo info;
 
-    if (PyToffee_TensorInfo_Get(table->api, tensor, &info) < 0) {
+    if (PyToffee_Eye_See(&table->eye, tensor, &info) < 0) {
         return -1;
     }
     set = find_operand_set(table, &info, operands, n);
@@ -775,7 +787,7 @@ PyToffee_Bindings_BindResult(PyToffee_Bindings *table, PyObject *tensor, toffee_
         return -1;
     }
     if (set != NULL) {
-        return bind(table, tensor, set, value, set->generation);
+        return bind(table, tensor, &info, set, value, set->generation);
     }
     return bind_root(table, tensor, &info, value);
 }

@@ -20,6 +20,7 @@
 
 #include "bridge/host.h"
 #include "lower/view.h"
+#include "trace/lazy.h"
 
 typedef enum {
     PYTOFFEE_PARAMETER, /* parameters and buffers: initializers with a name */
@@ -37,6 +38,7 @@ typedef struct PyToffee_AliasSet {
     uint64_t generation;
     toffee_value *pending;            /* written and not yet in the root; NULL: nothing */
     toffee_geometry pending_geometry; /* where */
+    toffee_origin pending_origin;     /* who wrote it */
     PyToffee_Host *host; /* of the initializer behind a parameter or constant; NULL: none */
     bool is_copied;      /* the initializer has a copy of its own: writes cannot reach it */
     bool is_exposed;     /* unbound tensors may share this memory: find them by address */
@@ -49,6 +51,7 @@ typedef struct {
     PyObject *weakref; /* strong reference to a weak reference to the tensor */
     PyToffee_AliasSet *set;
     toffee_value *value;
+    toffee_dtype dtype; /* of the tensor; complex where its value is pairs of reals, see lazy.h */
     uint64_t generation;
 } PyToffee_Binding;
 
@@ -76,8 +79,11 @@ PyToffee_Binding *PyToffee_Bindings_Find(PyToffee_Bindings *table, PyObject *ten
  * that was written. 0 if it is data of the moment. */
 TOFFEE_NODISCARD int PyToffee_Bindings_IsTraced(PyToffee_Bindings *table, PyObject *tensor);
 /* The value that TENSOR has now; makes an initializer of one that has none, and nodes for one that
- * is stale. */
-toffee_value *PyToffee_Bindings_Read(PyToffee_Bindings *table, PyObject *tensor);
+ * is stale. *DTYPE (may be NULL) is the tensor's: complex where the value is pairs of reals. */
+toffee_value *PyToffee_Bindings_Read(PyToffee_Bindings *table, PyObject *tensor,
+                                     toffee_dtype *dtype);
+/* Whether a complex tensor has been met. Cheap. */
+bool PyToffee_Bindings_HaveComplex(const PyToffee_Bindings *table);
 /* Before an operator writes to TENSOR: initializers over its memory get copies. IS_RECORDED: what
  * is written comes from the trace, and memory that was data until now becomes an alias set. */
 TOFFEE_NODISCARD int PyToffee_Bindings_BeforeWrite(PyToffee_Bindings *table, PyObject *tensor,

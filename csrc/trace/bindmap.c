@@ -124,18 +124,17 @@ PyToffee_BindMap_Find(const PyToffee_BindMap *map, PyObject *tensor)
 }
 
 int
-PyToffee_BindMap_Bind(PyToffee_BindMap *map, PyObject *tensor, PyToffee_AliasSet *set,
-                      toffee_value *value, uint64_t generation)
+PyToffee_BindMap_Bind(PyToffee_BindMap *map, PyObject *tensor, const PyToffee_Binding *binding)
 {
     PyToffee_BindSlot *slot = NULL;
+    PyObject *ref = NULL;
 
     if ((map->n_used + 1) * 2 > map->n_slots && grow(map) < 0) {
         return -1;
     }
     slot = find_slot(map->slots, map->n_slots, tensor);
     if (slot->key == NULL || !weakref_is(slot->binding.weakref, tensor)) {
-        PyObject *ref = PyWeakref_NewRef(tensor, NULL);
-
+        ref = PyWeakref_NewRef(tensor, NULL);
         if (ref == NULL) {
             return -1;
         }
@@ -143,8 +142,8 @@ PyToffee_BindMap_Bind(PyToffee_BindMap *map, PyObject *tensor, PyToffee_AliasSet
         slot->key = tensor;
         Py_XSETREF(slot->binding.weakref, ref);
     }
-    slot->binding.set = set;
-    slot->binding.value = value;
-    slot->binding.generation = generation;
+    ref = slot->binding.weakref;
+    slot->binding = *binding;
+    slot->binding.weakref = ref;
     return 0;
 }

@@ -26,11 +26,10 @@ void PyToffee_BindMap_Free(PyToffee_BindMap *map);
 int PyToffee_BindMap_Traverse(const PyToffee_BindMap *map, visitproc visit, void *arg);
 /* The binding of TENSOR, or NULL without an exception. Valid until the next Bind. */
 PyToffee_Binding *PyToffee_BindMap_Find(const PyToffee_BindMap *map, PyObject *tensor);
-/* Binds TENSOR, in place of an earlier binding of it or of a dead tensor at its address. 0, or -1
- * with an exception set, and the map as it was. */
+/* Binds TENSOR as BINDING says, but for the weak reference, in place of an earlier binding of it or
+ * of a dead tensor at its address. 0, or -1 with an exception set, and the map as it was. */
 TOFFEE_NODISCARD int PyToffee_BindMap_Bind(PyToffee_BindMap *map, PyObject *tensor,
-                                           PyToffee_AliasSet *set, toffee_value *value,
-                                           uint64_t generation);
+                                           const PyToffee_Binding *binding);
 /* Whether the tensor of SLOT, which has a key, is gone. */
 bool PyToffee_BindSlot_IsDead(const PyToffee_BindSlot *slot);
 

@@ -1,5 +1,5 @@
 /* csrc/trace/dispatch.c -- the door: run the operator, find its meaning, record it. */
-#include "trace/tracer.h"
+#include "trace/custom.h"
 
 #include <string.h>
 
@@ -18,6 +18,8 @@ typedef struct {
     toffee_call call;
     TOFFEE_VEC(toffee_result) results;
     TOFFEE_VEC(PyObject *) objects; /* the tensor behind each result, or NULL; borrowed */
+    PyObject *saved; /* list of copies of written operands from before the call, None for the
+                        others; strong, or NULL */
 } recording;
 
 /* Runs the operator itself; the mode is off in here, so nothing of it comes back to the door. */
@@ -33,15 +35,19 @@ static int
 add_tensor_result(recording *rec, PyObject *tensor)
 {
     toffee_arena *scratch = rec->tracer->lo.scratch;
+    const PyToffee_DLPack *api = &rec->tracer->state->trace->api;
     toffee_result result = {0};
     PyToffee_TensorInfo info;
 
-    if (PyToffee_TensorInfo_Get(&rec->tracer->state->trace->api, tensor, &info) < 0) {
+    if (PyToffee_TensorInfo_Get(api, tensor, &info) < 0) {
         return -1;
     }
     result.dtype = info.dtype;
     result.rank = info.rank;
     result.dims = toffee_arena_copy(scratch, info.sizes, (size_t)info.rank * sizeof(int64_t));
+    if (PyToffee_TensorInfo_AsPairs(api, scratch, &info) < 0) { /* too many dimensions for it */
+        return -1;
+    }
     if (result.dims == NULL || !TOFFEE_VEC_PUSH(scratch, &rec->results, result) ||
         !TOFFEE_VEC_PUSH(scratch, &rec->objects, tensor)) {
         return PyToffee_Err_NoMemory();
@@ -131,10 +137,12 @@ make_hole(recording *rec, size_t index)
 {
     toffee_result *result = &rec->results.data[index];
     toffee_status st = TOFFEE_STATUS_INIT;
+    int64_t dims[TOFFEE_MAX_RANK + 1];
+    int32_t rank = toffee_result_dims(result, dims);
 
     if (toffee_graph_new_value(rec->tracer->graph, &result->value, &st) != TOFFEE_OK ||
-        toffee_value_set_type(result->value, result->dtype, result->dims, result->rank, &st) !=
-            TOFFEE_OK) {
+        toffee_value_set_type(result->value, toffee_dtype_of_part(result->dtype), dims, rank,
+                              &st) != TOFFEE_OK) {
         return PyToffee_Err_Fail(rec->tracer->state, &st);
     }
     return PyToffee_Tracer_AddHole(rec->tracer, result->value, rec->arguments.overload->full);
@@ -259,7 +267,7 @@ emit_aten(recording *rec, toffee_status *st)
 
     TOFFEE_RETURN_IF_ERROR(toffee_node_new(lo->graph, rec->arguments.overload->full, &node, st));
     node->domain = toffee_graph_intern(lo->graph, "org.pytorch.aten");
-    node->doc = lo->doc;
+    toffee_node_sign(node, lo);
     if (node->domain == NULL) {
         return toffee_fail_nomem(st);
     }
@@ -295,13 +303,37 @@ emit_aten(recording *rec, toffee_status *st)
 
 /* ---- the paths of a call -------------------------------------------------------------------- */
 
+/* Whether the call draws random numbers: what is tagged so does not if it is told that the model
+ * does not train, or to drop nothing. */
+static bool
+draws_random(const PyToffee_Arguments *arguments)
+{
+    const PyToffee_Overload *overload = arguments->overload;
+
+    for (size_t i = 0; i < overload->n_parameters && overload->is_random; i++) {
+        const char *name = overload->parameters[i].text;
+        PyObject *object = arguments->objects[i]; /* borrowed */
+
+        if (((strcmp(name, "train") == 0 || strcmp(name, "training") == 0) && object == Py_False) ||
+            (strcmp(name, "dropout_p") == 0 && object != NULL && PyFloat_Check(object) &&
+             PyFloat_AS_DOUBLE(object) == 0)) {
+            return false;
+        }
+    }
+    return overload->is_random;
+}
+
 /* Random numbers drawn apart from the trace are the same in every run of the graph. */
 static int
-report_random(PyToffee_Tracer *self, const PyToffee_Overload *overload)
+report_random(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
 {
-    PyObject *reported = PyObject_CallFunction(self->hooks[PYTOFFEE_HOOK_LEAK], "ss",
-                                               overload->full, "random numbers");
+    PyObject *reported = NULL;
 
+    if (!draws_random(arguments)) {
+        return 0;
+    }
+    reported = PyObject_CallFunction(self->hooks[PYTOFFEE_HOOK_LEAK], "ss",
+                                     arguments->overload->full, "random numbers");
     Py_XDECREF(reported);
     return reported != NULL ? 0 : -1;
 }
@@ -313,7 +345,7 @@ run_on_data(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject
 {
     PyObject *returned = NULL;
 
-    if (arguments->overload->is_random && report_random(self, arguments->overload) < 0) {
+    if (report_random(self, arguments) < 0) {
         return NULL;
     }
     for (size_t i = 0; i < arguments->n_operands && arguments->overload->writes; i++) {
@@ -395,10 +427,20 @@ lower(recording *rec)
     PyToffee_Tracer *self = rec->tracer;
     const PyToffee_Overload *overload = rec->arguments.overload;
     toffee_status st = TOFFEE_STATUS_INIT;
+    const toffee_rule *rule = overload->rule;
     toffee_code rc = TOFFEE_DECLINED;
 
-    if (overload->rule != NULL) {
-        rc = toffee_lower(&self->lo, overload->rule, &rec->call, &st);
+    if (overload->custom != NULL) {
+        rc = PyToffee_Custom_Lower(self, &rec->arguments, &rec->call);
+        if (rc != TOFFEE_DECLINED) {
+            return rc;
+        }
+    }
+    if (rule == NULL || toffee_call_is_complex(&rec->call)) {
+        rule = overload->complex_rule;
+    }
+    if (rule != NULL) {
+        rc = toffee_lower(&self->lo, rule, &rec->call, &st);
     }
     if (rc == TOFFEE_DECLINED || rc == TOFFEE_ERR_UNSUPPORTED) {
         for (size_t i = 0; i < rec->results.n; i++) {
@@ -426,10 +468,20 @@ record_unsupported(recording *rec)
         PyErr_SetString(PyExc_NotImplementedError, overload->full);
         return -1;
     }
-    if (rec->tracer->fallback_to_aten) {
+    if (rec->tracer->fallback_to_aten && !toffee_call_is_complex(&rec->call)) {
         return emit_aten(rec, &st) == TOFFEE_OK ? 0 : PyToffee_Err_Fail(rec->tracer->state, &st);
     }
     return add_unsupported(rec->tracer, overload);
+}
+
+/* After what was written is undone: the results of the call as if nothing had been undone. */
+static int
+run_again(recording *rec, PyObject **returned, PyObject *args, PyObject *kwargs)
+{
+    Py_XSETREF(*returned, run(rec->arguments.overload, args, kwargs));
+    rec->results.n = 0;
+    rec->objects.n = 0;
+    return *returned != NULL ? collect_results(rec, *returned) : -1;
 }
 
 static PyObject *
@@ -456,11 +508,14 @@ run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObj
             return NULL;
         }
     }
-    returned = run(overload, args, kwargs);
-    if (returned == NULL) {
-        return NULL;
+    if (overload->custom != NULL && overload->rule == NULL && overload->writes) {
+        rec.saved = PyToffee_Custom_SaveWritten(&rec.arguments);
+        if (rec.saved == NULL) {
+            return NULL;
+        }
     }
-    if (collect_results(&rec, returned) < 0) {
+    returned = run(overload, args, kwargs);
+    if (returned == NULL || collect_results(&rec, returned) < 0) {
         goto fail;
     }
     rc = lower(&rec);
@@ -472,17 +527,22 @@ run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObj
         }
         rc = done ? TOFFEE_OK : rc;
     }
-    if (rc == TOFFEE_DECLINED && !overload->writes) {
-        PyObject *pieces = decompose(self, func, args, kwargs);
+    if (rc == TOFFEE_DECLINED && (!overload->writes || rec.saved != NULL)) {
+        PyObject *pieces = NULL;
 
-        if (pieces == NULL) {
-            goto fail;
+        if (rec.saved == NULL || PyToffee_Custom_RestoreWritten(&rec.arguments, rec.saved) == 0) {
+            pieces = decompose(self, func, args, kwargs);
         }
+
         if (pieces != Py_NotImplemented) {
+            Py_XDECREF(rec.saved);
             Py_DECREF(returned); /* the pieces' result is bound; this one is not */
-            return pieces;
+            return pieces;       /* NULL: the operator's own error */
         }
         Py_DECREF(pieces);
+        if (rec.saved != NULL && run_again(&rec, &returned, args, kwargs) < 0) {
+            goto fail;
+        }
     }
     if (rc == TOFFEE_DECLINED) {
         if (record_unsupported(&rec) < 0) {
@@ -495,10 +555,43 @@ run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObj
     if (bind_results(&rec) < 0) {
         goto fail;
     }
+    Py_XDECREF(rec.saved);
     return returned;
 fail:
-    Py_DECREF(returned);
+    Py_XDECREF(rec.saved);
+    Py_XDECREF(returned);
     return NULL;
+}
+
+/* A call without tensors is data of the moment, unless a lowering in Python says what it means. */
+static PyObject *
+run_without_tensors(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject *args,
+                    PyObject *kwargs)
+{
+    recording rec = {.tracer = self, .arguments = *arguments};
+    PyObject *returned = NULL;
+    toffee_code rc = TOFFEE_ERR_PYTHON;
+
+    rec.call.training = self->training;
+    if ((self->depth == 0 && PyToffee_Locator_Update(self->locator, &self->lo) < 0) ||
+        PyToffee_Arguments_Read(arguments, &self->state->trace->types, self->bindings,
+                                self->lo.scratch, &rec.call) < 0) {
+        return NULL;
+    }
+    returned = run(arguments->overload, args, kwargs);
+    if (returned != NULL && collect_results(&rec, returned) == 0) {
+        rc = PyToffee_Custom_Lower(self, arguments, &rec.call);
+    }
+    if (rc == TOFFEE_DECLINED && report_random(self, arguments) < 0) {
+        rc = TOFFEE_ERR_PYTHON;
+    }
+    if (rc == TOFFEE_OK && bind_results(&rec) < 0) {
+        rc = TOFFEE_ERR_PYTHON;
+    }
+    if (rc == TOFFEE_ERR_PYTHON) {
+        Py_CLEAR(returned);
+    }
+    return returned;
 }
 
 /* Whether any argument comes from the trace: 1, 0, or -1 with an exception set. */
@@ -535,6 +628,7 @@ static const struct {
     size_t first;     /* it depends on operands from this one on, or on the last one */
     bool by_mask;     /* and of those only on masks */
 } sized_operators[] = {
+    {"aten::_pad_packed_sequence", "total_length", 1, false},
     {"aten::index", NULL, 1, true},
     {"aten::masked_select", NULL, 1, false},
     {"aten::one_hot", "num_classes", 0, false},
@@ -582,6 +676,34 @@ report_data_dependent_shape(PyToffee_Tracer *self, const PyToffee_Arguments *arg
     return 0;
 }
 
+/* Whether an operand is known to be complex. */
+static bool
+any_complex(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
+{
+    for (size_t i = 0; i < arguments->n_operands && PyToffee_Bindings_HaveComplex(self->bindings);
+         i++) {
+        const PyToffee_Binding *binding =
+            PyToffee_Bindings_Find(self->bindings, arguments->tensors[i]);
+
+        if (binding != NULL && toffee_dtype_is_complex(binding->dtype)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the call is to be taken apart before it has run: nothing else knows what it means. */
+static bool
+is_to_be_taken_apart(const PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
+{
+    const PyToffee_Overload *overload = arguments->overload;
+
+    if (overload->custom != NULL || overload->complex_rule != NULL) {
+        return false;
+    }
+    return overload->rule == NULL || (!overload->returns_view && any_complex(self, arguments));
+}
+
 PyObject *
 PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, PyObject *kwargs)
 {
@@ -607,8 +729,15 @@ PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, 
     if (traced < 0) {
         return NULL;
     }
+    if (traced == 0 && overload->custom != NULL && overload->returns_tensor &&
+        arguments.n_operands == 0) {
+        return run_without_tensors(self, &arguments, args, kwargs);
+    }
     if (traced == 0) {
         return run_on_data(self, &arguments, args, kwargs);
+    }
+    if (self->depth == 0 && PyToffee_Locator_Update(self->locator, &self->lo) < 0) {
+        return NULL;
     }
     if (!overload->returns_tensor && !overload->writes) {
         if (overload->returns_number && report_number(self, &arguments) < 0) {
@@ -619,7 +748,7 @@ PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, 
     if (overload->has_data_dependent_shape && report_data_dependent_shape(self, &arguments) < 0) {
         return NULL;
     }
-    if (overload->rule == NULL) {
+    if (is_to_be_taken_apart(self, &arguments)) {
         PyObject *pieces = decompose(self, func, args, kwargs);
 
         if (pieces != Py_NotImplemented) {

@@ -45,7 +45,7 @@ add_outputs(PyToffee_Tracer *self, PyObject *outputs, PyObject *names)
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(outputs); i++) {
         PyObject *tensor = PyList_GET_ITEM(outputs, i); /* borrowed */
         PyObject *name = PyList_GET_ITEM(names, i);     /* borrowed */
-        toffee_value *value = PyToffee_Bindings_Read(self->bindings, tensor);
+        toffee_value *value = PyToffee_Bindings_Read(self->bindings, tensor, NULL);
         const char *text = name != Py_None ? PyUnicode_AsUTF8(name) : NULL;
 
         if (value == NULL || (name != Py_None && text == NULL)) {
@@ -165,8 +165,10 @@ set_header(toffee_graph *graph, toffee_status *st)
     }
     TOFFEE_RETURN_IF_ERROR(toffee_graph_set_opset(graph, "", TOFFEE_OPSET, st));
     for (size_t i = 0; i < graph->nodes.n; i++) {
-        if (graph->nodes.data[i]->domain != NULL) {
-            return toffee_graph_set_opset(graph, graph->nodes.data[i]->domain->text, 1, st);
+        const toffee_str *domain = graph->nodes.data[i]->domain;
+
+        if (domain != NULL && toffee_graph_opset(graph, domain->text) == 0) {
+            TOFFEE_RETURN_IF_ERROR(toffee_graph_set_opset(graph, domain->text, 1, st));
         }
     }
     return TOFFEE_OK;
@@ -182,6 +184,67 @@ infer_the_rest(toffee_graph *graph, toffee_status *st)
     return rc == TOFFEE_ERR_CHECK ? TOFFEE_OK : rc;
 }
 
+/* Names of nodes that are given out, and the last number that each name was given with. */
+typedef struct {
+    toffee_ptrmap taken;
+    toffee_ptrmap numbers; /* interned name -> size_t * */
+} node_names;
+
+/* *OUT is NAME, or NAME with the first number that makes it new: "Add_1". */
+static toffee_code
+take_name(PyToffee_Tracer *self, node_names *names, const toffee_str *name, const toffee_str **out,
+          toffee_status *st)
+{
+    toffee_arena *scratch = self->lo.scratch;
+    size_t *number = toffee_ptrmap_get(&names->numbers, name);
+
+    if (number == NULL) {
+        number = toffee_arena_calloc(scratch, 1, sizeof(*number));
+        if (number == NULL || !toffee_ptrmap_set(scratch, &names->numbers, name, number)) {
+            return toffee_fail_nomem(st);
+        }
+    }
+    *out = name;
+    while (toffee_ptrmap_get(&names->taken, *out) != NULL) {
+        const char *text = toffee_arena_printf(scratch, "%s_%zu", name->text, ++*number);
+
+        *out = text != NULL ? toffee_graph_intern(self->graph, text) : NULL;
+        if (*out == NULL) {
+            return toffee_fail_nomem(st);
+        }
+    }
+    return toffee_ptrmap_set(scratch, &names->taken, *out, (void *)(uintptr_t)*out)
+               ? TOFFEE_OK
+               : toffee_fail_nomem(st);
+}
+
+/* Turns the path of each node's module into a name that no other node has: "features.0/Conv", then
+ * "features.0/Conv_1". Nodes outside of modules are "Conv", "Conv_1". Dead nodes are gone by now,
+ * so the numbers have no gaps. */
+static toffee_code
+name_nodes(PyToffee_Tracer *self, toffee_status *st)
+{
+    toffee_graph *graph = self->graph;
+    node_names names = {0};
+
+    for (size_t i = 0; i < graph->nodes.n; i++) {
+        toffee_node *node = graph->nodes.data[i];
+        const toffee_str *name = node->op_type;
+
+        if (node->name != NULL && node->name->length != 0) {
+            const char *text = toffee_arena_printf(self->lo.scratch, "%s/%s", node->name->text,
+                                                   node->op_type->text);
+
+            name = text != NULL ? toffee_graph_intern(graph, text) : NULL;
+            if (name == NULL) {
+                return toffee_fail_nomem(st);
+            }
+        }
+        TOFFEE_RETURN_IF_ERROR(take_name(self, &names, name, &node->name, st));
+    }
+    return TOFFEE_OK;
+}
+
 static toffee_code
 finish_graph(PyToffee_Tracer *self, toffee_status *st)
 {
@@ -190,6 +253,9 @@ finish_graph(PyToffee_Tracer *self, toffee_status *st)
 
     TOFFEE_RETURN_IF_ERROR(add_inputs(self, st));
     TOFFEE_RETURN_IF_ERROR(toffee_number_values(graph, st));
+    if (PyToffee_Locator_NamesNodes(self->locator)) {
+        TOFFEE_RETURN_IF_ERROR(name_nodes(self, st));
+    }
     TOFFEE_RETURN_IF_ERROR(add_value_infos(graph, &all_typed, st));
     TOFFEE_RETURN_IF_ERROR(set_header(graph, st));
     return all_typed ? TOFFEE_OK : infer_the_rest(graph, st);
@@ -201,6 +267,7 @@ PyToffee_Tracer_Finish(PyToffee_Tracer *self, PyObject *outputs, PyObject *names
     toffee_status st = TOFFEE_STATUS_INIT;
 
     *hole = NULL;
+    self->lo.origin = (toffee_origin){0}; /* what follows is no operator of the user's */
     if (add_outputs(self, outputs, names) < 0) {
         return -1;
     }

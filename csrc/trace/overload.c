@@ -7,6 +7,7 @@ struct PyToffee_OverloadCache {
     toffee_arena *arena;
     toffee_ptrmap by_func; /* PyObject * -> PyToffee_Overload * */
     TOFFEE_VEC(PyToffee_Overload *) all;
+    PyObject *lowerings; /* dict; strong, NULL: none */
 };
 
 PyToffee_OverloadCache *
@@ -38,9 +39,11 @@ PyToffee_OverloadCache_Free(PyToffee_OverloadCache *cache)
             Py_XDECREF(overload->parameters[k].name);
             Py_XDECREF(overload->parameters[k].fallback);
         }
+        Py_XDECREF(overload->custom);
         Py_XDECREF(overload->callable);
         Py_XDECREF(overload->func);
     }
+    Py_XDECREF(cache->lowerings);
     toffee_arena_free(cache->arena);
 }
 
@@ -53,8 +56,12 @@ PyToffee_OverloadCache_Traverse(PyToffee_OverloadCache *cache, visitproc visit, 
         for (size_t k = 0; k < overload->n_parameters; k++) {
             Py_VISIT(overload->parameters[k].fallback);
         }
+        Py_VISIT(overload->custom);
         Py_VISIT(overload->callable);
         Py_VISIT(overload->func);
+    }
+    if (cache != NULL) {
+        Py_VISIT(cache->lowerings);
     }
     return 0;
 }
@@ -131,6 +138,7 @@ parse_parameter(PyToffee_OverloadCache *cache, PyObject *argument, PyToffee_Para
     out->takes_tensors = strstr(type, "Tensor") != NULL;
     out->is_written = written != 0;
     out->is_output_only = written != 0 && kwarg_only != 0;
+    out->is_keyword = kwarg_only != 0;
     if (defaulted) {
         out->fallback = PyObject_GetAttrString(argument, "default_value");
         if (out->fallback == NULL) {
@@ -295,6 +303,71 @@ fast_callable(PyObject *func, const char *name)
     return callable;
 }
 
+/* ---- registered lowerings ------------------------------------------------------------------- */
+
+/* What LOWERINGS has under NAME[n] with OVERLOAD ("" is "default"), or for all overloads if that is
+ * NULL. Borrowed; NULL without an exception if there is none. */
+static PyObject *
+lowering_under(PyObject *lowerings, const char *name, size_t n, const char *overload)
+{
+    PyObject *key = PyUnicode_FromStringAndSize(name, (Py_ssize_t)n);
+    PyObject *found = NULL; /* borrowed */
+
+    if (key != NULL && overload != NULL) {
+        Py_SETREF(key,
+                  PyUnicode_FromFormat("%U.%s", key, overload[0] != '\0' ? overload : "default"));
+    }
+    found = key != NULL ? PyDict_GetItemWithError(lowerings, key) : NULL;
+    Py_XDECREF(key);
+    return found;
+}
+
+/* Sets OVERLOAD's lowering from CACHE's. An overload of its own goes before all overloads, and the
+ * spelling that was called before the plain one: relu_ before relu. */
+static int
+find_custom(const PyToffee_OverloadCache *cache, PyToffee_Overload *overload)
+{
+    const struct {
+        const char *name;
+        size_t n;
+        const char *overload;
+    } keys[] = {
+        {overload->full, strcspn(overload->full, "."), overload->overload},
+        {overload->full, strcspn(overload->full, "."), NULL},
+        {overload->op, strlen(overload->op), overload->overload},
+        {overload->op, strlen(overload->op), NULL},
+    };
+    PyObject *found = NULL; /* borrowed */
+
+    for (size_t i = 0; i < TOFFEE_COUNTOF(keys) && found == NULL && cache->lowerings != NULL; i++) {
+        found = lowering_under(cache->lowerings, keys[i].name, keys[i].n, keys[i].overload);
+        if (found == NULL && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    Py_XSETREF(overload->custom, Py_XNewRef(found));
+    return 0;
+}
+
+int
+PyToffee_OverloadCache_SetLowerings(PyToffee_OverloadCache *cache, PyObject *lowerings)
+{
+    Py_XSETREF(cache->lowerings, Py_NewRef(lowerings));
+    /* Letting go of a function may run Python code that adds to the cache or comes back here: then
+     * the newer dict is the one that is read. */
+    for (size_t i = 0; i < cache->all.n; i++) {
+        PyToffee_Overload *overload = cache->all.data[i];
+        bool is_whole = overload->op != NULL && overload->full != NULL; /* it was parsed */
+
+        if (is_whole && find_custom(cache, overload) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- one overload --------------------------------------------------------------------------- */
+
 static int
 parse_overload(PyToffee_OverloadCache *cache, PyObject *func, PyToffee_Overload *overload)
 {
@@ -322,9 +395,13 @@ parse_overload(PyToffee_OverloadCache *cache, PyObject *func, PyToffee_Overload 
         PyErr_NoMemory();
         goto done;
     }
+    if (strcmp(overload->full, "aten::_pad_packed_sequence") == 0) {
+        overload->has_data_dependent_shape = true; /* PyTorch has no tag on it */
+    }
     overload->returns_number = overload->returns_number && !is_metadata_query(overload->op);
     overload->rule = toffee_rule_find(overload->op);
-    rc = 0;
+    overload->complex_rule = toffee_rule_find_complex(overload->op);
+    rc = find_custom(cache, overload);
 done:
     Py_XDECREF(schema);
     return rc;

@@ -15,6 +15,7 @@ typedef struct {
     bool takes_tensors;  /* Tensor, Tensor?, Tensor[], Tensor?[] */
     bool is_written;     /* Tensor(a!) */
     bool is_output_only; /* out=: written and never read */
+    bool is_keyword;     /* is passed by name only */
 } PyToffee_Parameter;
 
 typedef struct {
@@ -33,8 +34,10 @@ typedef struct {
                               there */
     bool returns_number;   /* a value leaves the trace: item, equal */
     bool is_random;        /* tagged nondeterministic_seeded */
-    bool has_data_dependent_shape; /* tagged dynamic_output_shape */
-    const toffee_rule *rule;       /* NULL: has no lowering */
+    bool has_data_dependent_shape;   /* tagged dynamic_output_shape */
+    const toffee_rule *rule;         /* NULL: has no lowering */
+    const toffee_rule *complex_rule; /* for calls with complex tensors; NULL: has none */
+    PyObject *custom; /* the registered lowering, which goes before the rule; strong, NULL: none */
 } PyToffee_Overload;
 
 typedef struct PyToffee_OverloadCache PyToffee_OverloadCache; /* defined in overload.c */
@@ -44,6 +47,11 @@ PyToffee_OverloadCache *PyToffee_OverloadCache_New(void);
 /* Drops all references and frees; does nothing on NULL. */
 void PyToffee_OverloadCache_Free(PyToffee_OverloadCache *cache);
 int PyToffee_OverloadCache_Traverse(PyToffee_OverloadCache *cache, visitproc visit, void *arg);
+/* Makes LOWERINGS, a dict from names ("mylib::op", "mylib::op.Tensor") to functions that nobody
+ * changes any more, those of all operators, the ones already in the cache included. 0, or -1 with
+ * MemoryError, and then some operators still have their old ones. */
+TOFFEE_NODISCARD int PyToffee_OverloadCache_SetLowerings(PyToffee_OverloadCache *cache,
+                                                         PyObject *lowerings);
 /* The parsed schema of FUNC, or NULL with an exception set. Owned by the cache. */
 const PyToffee_Overload *PyToffee_OverloadCache_Get(PyToffee_OverloadCache *cache, PyObject *func);
 

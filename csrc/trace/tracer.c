@@ -1,5 +1,5 @@
 /* csrc/trace/tracer.c -- the Tracer type: declare, run, finish. */
-#include "trace/tracer.h"
+#include "trace/custom.h"
 
 #include "bridge/pyerr.h"
 
@@ -52,10 +52,16 @@ int
 PyToffee_Tracer_ReportLeak(PyToffee_Tracer *self, PyObject *tensor, const char *op,
                            const char *what)
 {
-    toffee_value *value = PyToffee_Bindings_Read(self->bindings, tensor);
-    int depends = value != NULL ? depends_on_input(self, value) : -1;
+    toffee_value *value = NULL;
+    int depends = 0;
     PyObject *reported = NULL;
 
+    /* The witness asks too, and reading may make nodes. */
+    if (self->depth == 0 && PyToffee_Locator_Update(self->locator, &self->lo) < 0) {
+        return -1;
+    }
+    value = PyToffee_Bindings_Read(self->bindings, tensor, NULL);
+    depends = value != NULL ? depends_on_input(self, value) : -1;
     if (depends <= 0) {
         return depends;
     }
@@ -72,8 +78,11 @@ tracer_close(PyToffee_Tracer *self)
     toffee_graph *graph = self->graph;
 
     self->graph = NULL; /* first: releasing tensors below may run Python code that looks */
+    PyToffee_Builder_Close(self);
     PyToffee_Bindings_Free(self->bindings);
     self->bindings = NULL;
+    PyToffee_Locator_Free(self->locator);
+    self->locator = NULL;
     toffee_arena_free(self->lo.scratch);
     self->lo.scratch = NULL;
     toffee_graph_free(graph);
@@ -108,6 +117,10 @@ tracer_traverse(PyObject *op, visitproc visit, void *arg)
         Py_VISIT(self->hooks[i]);
     }
     Py_VISIT(self->unsupported);
+    Py_VISIT(self->builder);
+    if (PyToffee_Locator_Traverse(self->locator, visit, arg) != 0) {
+        return -1;
+    }
     return PyToffee_Bindings_Traverse(self->bindings, visit, arg);
 }
 
@@ -197,8 +210,8 @@ done:
 
 PyDoc_STRVAR(
     begin_doc,
-    "begin($self, decompose, place, leak, whole_storage, training, fallback_to_aten, /)\n--\n\n"
-    "Start with an empty graph. The first four are the functions of toffee._tracing.");
+    "begin($self, decompose, place, leak, lower, whole_storage, training, fallback_to_aten, /)\n"
+    "--\n\nStart with an empty graph. The first five are the functions of toffee._tracing.");
 
 static PyObject *
 tracer_begin(PyObject *op, PyObject *args)
@@ -211,8 +224,8 @@ tracer_begin(PyObject *op, PyObject *args)
     int training = 0;
     int fallback = 0;
 
-    if (!PyArg_ParseTuple(args, "OOOOpp:begin", &hooks[0], &hooks[1], &hooks[2], &whole_storage,
-                          &training, &fallback)) {
+    if (!PyArg_ParseTuple(args, "OOOOOpp:begin", &hooks[0], &hooks[1], &hooks[2], &hooks[3],
+                          &whole_storage, &training, &fallback)) {
         return NULL;
     }
     if (shared->api.exchange == NULL && load_torch(self->state) < 0) {
@@ -230,6 +243,7 @@ tracer_begin(PyObject *op, PyObject *args)
     self->training = training != 0;
     self->fallback_to_aten = fallback != 0;
     self->depth = 0;
+    self->call = NULL;
     self->parameters.n = self->parameters.capacity = 0;
     self->inputs.n = self->inputs.capacity = 0;
     self->holes = (toffee_ptrmap){0};
@@ -295,6 +309,33 @@ tracer_declare(PyObject *op, PyObject *args, PyToffee_SetKind kind)
         added = TOFFEE_VEC_PUSH(self->graph->arena, &self->inputs, value);
     }
     return added ? PyUnicode_FromString(toffee_str_text(value->name)) : PyErr_NoMemory();
+}
+
+PyDoc_STRVAR(locate_doc,
+             "locate($self, source, modules, call, /)\n--\n\n"
+             "From now on nodes say where they come from. SOURCE: a function from a file to\n"
+             "(what to call it, whether it is the user's) or None; or None: no lines. MODULES: a\n"
+             "list of (path, module); or None: no names. CALL: the code of Module.__call__. To be\n"
+             "called by the function that runs the model.");
+
+static PyObject *
+tracer_locate(PyObject *op, PyObject *args)
+{
+    PyToffee_Tracer *self = (PyToffee_Tracer *)op;
+    PyObject *source = NULL;
+    PyObject *modules = NULL;
+    PyObject *call = NULL;
+
+    if (!PyArg_ParseTuple(args, "OOO:locate", &source, &modules, &call) || require_open(self) < 0) {
+        return NULL;
+    }
+    if (modules != Py_None && !PyList_Check(modules)) {
+        PyErr_SetString(PyExc_TypeError, "locate: modules must be a list of (path, module)");
+        return NULL;
+    }
+    PyToffee_Locator_Free(self->locator);
+    self->locator = PyToffee_Locator_New(source, modules, call);
+    return self->locator != NULL ? Py_NewRef(Py_None) : NULL;
 }
 
 PyDoc_STRVAR(declare_parameter_doc,
@@ -429,6 +470,7 @@ static PyMethodDef tracer_methods[] = {
     {"declare_input", tracer_declare_input, METH_VARARGS, declare_input_doc},
     {"declare_parameter", tracer_declare_parameter, METH_VARARGS, declare_parameter_doc},
     {"finish", tracer_finish, METH_VARARGS, finish_doc},
+    {"locate", tracer_locate, METH_VARARGS, locate_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -475,7 +517,7 @@ PyToffee_Trace_Exec(PyObject *module)
     if (state->TracerType == NULL || PyModule_AddType(module, state->TracerType) < 0) {
         return -1;
     }
-    return PyToffee_Witness_Init(module);
+    return PyToffee_Custom_Init(module) == 0 ? PyToffee_Witness_Init(module) : -1;
 }
 
 int
@@ -487,6 +529,8 @@ PyToffee_Trace_Traverse(PyToffee_State *state, visitproc visit, void *arg)
     Py_VISIT(state->trace->types.tensor_type);
     Py_VISIT(state->trace->types.dtype_type);
     Py_VISIT(state->trace->types.dtypes);
+    Py_VISIT(state->trace->builder_type);
+    Py_VISIT(state->trace->value_type);
     Py_VISIT(state->trace_whole_storage);
     return PyToffee_OverloadCache_Traverse(state->trace->overloads, visit, arg);
 }
@@ -503,6 +547,8 @@ PyToffee_Trace_Clear(PyToffee_State *state)
     Py_CLEAR(shared->types.tensor_type);
     Py_CLEAR(shared->types.dtype_type);
     Py_CLEAR(shared->types.dtypes);
+    Py_CLEAR(shared->builder_type);
+    Py_CLEAR(shared->value_type);
     PyToffee_OverloadCache_Free(shared->overloads);
     shared->overloads = NULL;
     shared->api = (PyToffee_DLPack){0};

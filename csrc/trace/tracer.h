@@ -7,13 +7,16 @@
 #define TOFFEE_TRACE_TRACER_H
 
 #include "trace/args.h"
+#include "trace/origin.h"
 #include "trace/trace_state.h"
 
 /* What all traces of an interpreter share. In PyToffee_State.trace. */
 struct PyToffee_TraceState {
     PyToffee_OverloadCache *overloads;
-    PyToffee_DLPack api;       /* its members are NULL until the first trace */
-    PyToffee_TorchTypes types; /* strong references, NULL until the first trace */
+    PyTypeObject *builder_type; /* toffee._builder.GraphBuilder; strong, NULL: no lowering yet */
+    PyTypeObject *value_type;   /* TracedValue; strong */
+    PyToffee_DLPack api;        /* its members are NULL until the first trace */
+    PyToffee_TorchTypes types;  /* strong references, NULL until the first trace */
 };
 
 typedef struct {
@@ -22,15 +25,18 @@ typedef struct {
     toffee_graph *graph;   /* owned until finish hands it on; NULL: closed */
     toffee_lowering lo;
     PyToffee_Bindings *bindings;
+    PyToffee_Locator *locator;             /* owned; NULL: nodes do not say where they come from */
     TOFFEE_VEC(toffee_value *) parameters; /* in order of declaration */
     TOFFEE_VEC(toffee_value *) inputs;
     toffee_ptrmap
         holes;          /* toffee_value * -> "aten::foo": results that nothing in the graph makes */
-    PyObject *hooks[3]; /* strong: see PyToffee_TracerHook */
+    PyObject *hooks[4]; /* strong: see PyToffee_TracerHook */
     PyObject *unsupported; /* list of (operator, place); strong */
     bool training;
     bool fallback_to_aten;
-    int depth; /* of decompositions that are running */
+    int depth;                        /* of decompositions that are running */
+    struct PyToffee_Builder *builder; /* what lowerings in Python build with; strong, NULL: none */
+    const toffee_call *call;          /* that a lowering in Python is asked for; NULL: none */
 } PyToffee_Tracer;
 
 /* Python functions of toffee/_tracing.py, for what is rare and easier said there. */
@@ -38,6 +44,8 @@ enum {
     PYTOFFEE_HOOK_DECOMPOSE, /* (tracer, func, args, kwargs) -> result or NotImplemented */
     PYTOFFEE_HOOK_PLACE,     /* () -> str: the user's line that is running */
     PYTOFFEE_HOOK_LEAK,      /* (operator, what): warns, or raises when strict */
+    PYTOFFEE_HOOK_LOWER,     /* (builder, lowering, func, args, kwargs, results) -> a list with a
+                                TracedValue or None for each result, or NotImplemented */
 };
 
 /* Runs one operator and records it: the body of Tracer.__torch_dispatch__(func, types, args,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import helper
-from .._core import Graph, Node, OperatorSetId
+from .._core import Graph, Node, OperatorSetId, Tensor
 from ..errors import BackendError
 
 if TYPE_CHECKING:
@@ -268,8 +268,24 @@ def describe_value(value: Any) -> str:
     return f"{dtype}{_shape_text(tuple(value.shape))}"
 
 
+def as_pairs(array: np.ndarray) -> np.ndarray:
+    """ARRAY; if it is of complex numbers, as real ones with a last axis of 2: what an exported
+    graph has for them."""
+    import numpy as np
+
+    if array.dtype.kind != "c":
+        return array
+    return np.ascontiguousarray(array).view(array.real.dtype).reshape(*array.shape, 2)
+
+
+def _stands_for_complex(spec: InputSpec) -> bool:
+    is_float = spec.dtype in (Tensor.FLOAT, Tensor.DOUBLE)
+    return is_float and bool(spec.shape) and spec.shape is not None and spec.shape[-1] == 2
+
+
 def fit_numpy(spec: InputSpec, value: Any, symbols: dict[str, int]) -> np.ndarray:
-    """VALUE as the array that SPEC declares, cast where NumPy calls that ``same_kind``.
+    """VALUE as the array that SPEC declares, cast where NumPy calls that ``same_kind``. Complex
+    numbers are taken where pairs of real ones are declared.
 
     Raises
     ------
@@ -283,6 +299,8 @@ def fit_numpy(spec: InputSpec, value: Any, symbols: dict[str, int]) -> np.ndarra
     except (TypeError, ValueError, BufferError, RuntimeError) as error:
         raise BackendError(f"input '{spec.name}' must be {spec}: {error}") from error
     given = describe_value(array)
+    if _stands_for_complex(spec) and array.ndim + 1 == len(spec.shape or ()):
+        array = as_pairs(array)
     spec.check_shape(array.shape, symbols, given)
     if spec.dtype == 0:
         return array

@@ -239,6 +239,8 @@ def average_pool(a: Attributes, x: _Tensor) -> _Tensor:
     before, after = _pads(a, dims, kernel, strides, dilations)
     ceil, with_pad = bool(a.get("ceil_mode", 0)), bool(a.get("count_include_pad", 0))
     half = all(2 * n <= k for n, k in zip(before, kernel, strict=True))
+    if x.dtype == torch.float16 and rank == 3:  # no kernel on the CPU; one rounding, as there
+        return average_pool(a, x.float()).half()
     if before == after and half and max(dilations) == 1:
         return _AVG_POOL[rank](x, kernel, strides, before, ceil, with_pad)
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]

@@ -65,6 +65,12 @@ def _float_of(function: Callable[[_Tensor], _Tensor], x: _Tensor) -> _Tensor:
     return function(x if x.is_floating_point() else x.to(torch.float64)).to(x.dtype)
 
 
+def _length(x: _Tensor, axes: list[int], keep: bool) -> _Tensor:
+    if x.dtype in (torch.float16, torch.bfloat16):  # the squares need not fit into 16 bits
+        return _length(x.float(), axes, keep).to(x.dtype)
+    return _float_of(torch.sqrt, _sum(x * x, axes, keep))
+
+
 def _log_sum_exp(x: _Tensor, axes: list[int], keep: bool) -> _Tensor:
     if not x.is_floating_point():
         return torch.logsumexp(x.to(torch.float64), axes, keepdim=keep).to(x.dtype)
@@ -73,7 +79,7 @@ def _log_sum_exp(x: _Tensor, axes: list[int], keep: bool) -> _Tensor:
 
 _REDUCTIONS: dict[str, Callable[[_Tensor, list[int], bool], _Tensor]] = {
     "ReduceL1": lambda x, axes, keep: _sum(torch.abs(x), axes, keep),
-    "ReduceL2": lambda x, axes, keep: _float_of(torch.sqrt, _sum(x * x, axes, keep)),
+    "ReduceL2": _length,
     "ReduceLogSum": lambda x, axes, keep: _float_of(torch.log, _sum(x, axes, keep)),
     "ReduceLogSumExp": _log_sum_exp,
     "ReduceMax": lambda x, axes, keep: _extreme(x, axes, keep, True),

@@ -387,12 +387,14 @@ def _operator(node: Node, domain: str, version: int, what: str) -> Operator:
     if domain == aten.DOMAIN:
         return aten.resolve(node.op_type, what)
     found = find(domain, node.op_type) or definitions.resolve(node, domain, version)
+    if found is None and domain:
+        found = aten.find_custom(domain, node.op_type, what)
     if found is None:
         shown = f"the domain '{domain}'" if domain else "ONNX's own domain"
         raise BackendError(
             f"{what}: the PyTorch backend does not know the operator '{node.op_type}' of {shown}, "
-            f"opset {version}; give it a body (a function in the model), or run the graph with "
-            "toffee.backend.onnxruntime"
+            f"opset {version}; give it a body (a function in the model), or a PyTorch operator of "
+            "this name (torch.library), or run the graph with toffee.backend.onnxruntime"
         )
     return found
 

@@ -128,7 +128,9 @@ def to_numpy(value: Any) -> Any:
                 f"NumPy has no {value.dtype} of its own: pip install ml_dtypes"
             ) from None
         name, bits = _BITS_OF[value.dtype]
-        view = value.contiguous().view(torch.uint8).numpy() if value.ndim else None
+        # contiguous() would keep a stride of 0 over one element, with which no view can be taken.
+        dense = value.clone(memory_format=torch.contiguous_format)
+        view = dense.view(torch.uint8).numpy() if value.ndim else None
         if view is None:
             return to_numpy(value.reshape(1)).reshape(())
         return view.view(bits).view(getattr(ml_dtypes, name)).reshape(tuple(value.shape))
