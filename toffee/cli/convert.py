@@ -1,0 +1,74 @@
+"""``toffee convert``."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import _common
+from ._common import Parsers, UsageError, about
+
+_EXAMPLES = """
+toffee convert alexnet.toffee alexnet.onnx
+toffee convert alexnet.onnx alexnet.toffee --without-params
+toffee convert alexnet.toffee nets --to caffe2
+cat m.onnx | toffee convert - - --to toffee > m.toffee
+"""
+
+
+def add(commands: Parsers) -> None:
+    parser = _common.add_command(
+        commands,
+        "convert",
+        _run,
+        "write a graph in another format",
+        _EXAMPLES,
+        "Write a graph as ToffeeIR, as ONNX (for a name that ends in .onnx), or as Caffe2's\n"
+        "nets. OUT is replaced in one step: after an error it is as it was.",
+    )
+    parser.add_argument("file", metavar="FILE", help="'-' is standard input")
+    parser.add_argument(
+        "out", metavar="OUT", help="'-' is standard output; with --to caffe2 it is a folder"
+    )
+    parser.add_argument(
+        "--to",
+        choices=("toffee", "onnx", "caffe2"),
+        help="whatever the name of OUT; caffe2: init_net.pb and predict_net.pb in OUT",
+    )
+    parser.add_argument(
+        "--device", default="CPU", help="for --to caffe2: CPU, or CUDA:N (default: CPU)"
+    )
+    parser.add_argument(
+        "--prefer",
+        choices=("caffe2", "aten"),
+        default="caffe2",
+        help="for --to caffe2: its own operators, or PyTorch's functions by its operator ATen",
+    )
+    parser.add_argument("--without-params", action="store_true", help="leave the initializers out")
+    parser.add_argument(
+        "--ir-version", type=int, choices=(1, 2), help="1: the operators and format of 2017"
+    )
+
+
+def _run(args: argparse.Namespace) -> None:
+    from .. import io
+
+    if args.to == "caffe2":
+        if args.out == "-":
+            raise UsageError("--to caffe2 writes two files: OUT must be a folder")
+        # Not at the top: other formats need no backend.
+        from ..backend.c2._emit import write_nets
+
+        graph = _common.read(args.file)
+        with about(args.file):
+            write_nets(graph, args.out, device=args.device, prefer=args.prefer)
+        return
+    target = _common.output_stream() if args.out == "-" else args.out
+    graph = _common.read(args.file)
+    with about(args.file):
+        io.save(
+            graph,
+            target,
+            format=args.to,
+            export_params=not args.without_params,
+            ir_version=args.ir_version,
+        )

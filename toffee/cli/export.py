@@ -1,0 +1,210 @@
+"""``toffee export``: run a model that Python code makes, and write its graph."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import _common, _values
+from ._common import Fault, Parsers, UsageError, put, say
+
+_EXAMPLES = """
+toffee export mymodels.small:make --input 1x3x224x224 -o small.toffee
+toffee export torchvision.models:alexnet --input 10x3x224x224 -o alexnet.onnx
+toffee export mymodels.lm:make -i ids=1x128:int64 -i mask=1x128:bool -o lm.toffee --verify
+toffee export mymodels.small:make -i 1x8 -o - | toffee print -
+"""
+
+
+def add(commands: Parsers) -> None:
+    parser = _common.add_command(
+        commands,
+        "export",
+        _run,
+        "run a PyTorch model and write its graph",
+        _EXAMPLES,
+        "Call FACTORY without arguments, run the model that it returns, and write the graph of\n"
+        "what it did. The current folder is searched for MODULE. The inputs are random\n"
+        "(integers: 0 or 1). Needs PyTorch.",
+    )
+    parser.add_argument("factory", metavar="MODULE:FACTORY", help="such as mymodels.small:make")
+    parser.add_argument(
+        "-i",
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]SHAPE[:DTYPE]",
+        help="an argument of the model, such as 1x3x224x224 or 8:int64, or scalar; with a name, "
+        "a keyword argument; repeatable",
+    )
+    parser.add_argument("-o", "--out", metavar="FILE", required=True, help="'-' is standard output")
+    parser.add_argument(
+        "--to", choices=("toffee", "onnx"), help="the format, whatever the name of FILE"
+    )
+    parser.add_argument("--without-params", action="store_true", help="leave the parameters out")
+    parser.add_argument("--training", action="store_true", help="as the model trains")
+    parser.add_argument("--strict", action="store_true", help="fail where a value leaves the trace")
+    parser.add_argument(
+        "--fallback", choices=("aten",), help="keep operators that ONNX lacks as PyTorch's own"
+    )
+    parser.add_argument(
+        "--verify",
+        nargs="?",
+        const="onnxruntime",
+        choices=_values.BACKENDS,
+        help="before writing, run the graph and compare (default: with onnxruntime)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of PyTorch's random numbers (default: 0)"
+    )
+    parser.add_argument("--traceback", action="store_true", help="show where Python code failed")
+
+
+# ---- the model ---------------------------------------------------------------------------------
+
+
+def _place(error: BaseException) -> str:
+    """`` (model.py:12)``: the last line of code outside of toffee and PyTorch, if there is one."""
+    import toffee
+
+    ours = os.path.dirname(toffee.__file__) + os.sep
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        name = frame.filename
+        if not name.startswith((ours, "<")) and os.sep + "torch" + os.sep not in name:
+            return f" ({os.path.relpath(name)}:{frame.lineno})"
+    return ""
+
+
+@contextlib.contextmanager
+def _users_code(what: str) -> Iterator[None]:
+    """Code of the user's runs inside: whatever it raises is a fault to tell."""
+    from ..errors import Error
+
+    try:
+        yield
+    except (Error, Fault, UsageError):
+        raise
+    except (Exception, SystemExit) as error:
+        line = _common.one_line(error)
+        raise Fault(f"{what}: {type(error).__name__}: {line}{_place(error)}") from error
+
+
+def _find_factory(text: str) -> Callable[..., Any]:
+    module_name, colon, name = text.partition(":")
+    if not (colon and name and module_name):
+        raise UsageError(f"{text!r} names no factory: write it as package.module:function")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    with _users_code(f"importing {module_name}"):
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+                raise
+            raise Fault(
+                f"there is no module {error.name!r}, neither in this folder nor installed"
+            ) from error
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise Fault(f"module {module_name!r} has no function {name!r}")
+    return found  # type: ignore[no-any-return]
+
+
+def _arguments(texts: list[str], torch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Tensors for what --input says: positional ones, and those with a name."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, text in map(_values.split_name, texts):
+        shape, dtype_name = _values.parse_shape(text)
+        dtype = getattr(torch, dtype_name or "float32", None)
+        if not isinstance(dtype, torch.dtype):
+            raise UsageError(f"{dtype_name!r} is no dtype of PyTorch")
+        if dtype.is_floating_point or dtype.is_complex:
+            wide = dtype if dtype.itemsize > 1 else torch.float32  # randn knows no float8
+            value = torch.randn(shape, dtype=wide).to(dtype)
+        else:
+            value = torch.randint(0, 2, shape).to(dtype)
+        if name is None:
+            args.append(value)
+        else:
+            kwargs[name] = value
+    return tuple(args), kwargs
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise Fault("export needs PyTorch: pip install torch") from None
+    return torch
+
+
+def _export(args: argparse.Namespace, target: Any) -> None:
+    torch = _torch()
+    from ..torch_toffee import export
+
+    torch.manual_seed(args.seed)
+    values, kwargs = _arguments(args.input, torch)
+    factory = _find_factory(args.factory)
+    with _users_code(args.factory):
+        model = factory()
+    if not callable(model):
+        raise Fault(f"{args.factory} returned a {type(model).__name__}, which is no model")
+    if target is None:
+        _check_folder(args.out)
+    with _users_code(args.factory):
+        export(
+            model,
+            values,
+            args.out if target is None else target,
+            export_params=not args.without_params,
+            kwargs=kwargs,
+            format=args.to,
+            training=args.training,
+            strict=args.strict,
+            fallback=args.fallback,
+            verify=args.verify or False,
+        )
+
+
+def _check_folder(path: str) -> None:
+    """Raise Fault before the model runs if the folder of PATH cannot be written to."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise Fault(f"{path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Fault(f"{path}: Permission denied")
+
+
+def _run(args: argparse.Namespace) -> int | None:
+    from .. import io
+    from ..errors import Error
+
+    target = _common.output_stream() if args.out == "-" else None
+    try:
+        # What the user's code prints shall not end up in the graph.
+        with contextlib.redirect_stdout(sys.stderr):
+            _export(args, target)
+    except (Error, Fault) as error:
+        if args.traceback:
+            traceback.print_exc()
+            return 1
+        if isinstance(error, Fault):
+            raise
+        # These tell the user's lines, and what to do: a line for each.
+        say(f"toffee: {error}")
+        return 1
+    if target is None:
+        graph = io.load(args.out)
+        nodes = _common.counted(len(graph), "node")
+        tensors = _common.counted(len(graph.initializer), "initializer")
+        put(f"{args.out}: {nodes}, {tensors}, {os.path.getsize(args.out):,} bytes")
+    return None
