@@ -15,7 +15,7 @@ CC_SOURCES := $(wildcard toffee/backend/c2/*.cc)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo demo-c2 caffe2 test test-c2 bench lint format fuzz fuzz-load fuzz-programs sanitize clean
+.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models bench screenshots lint format fuzz fuzz-load fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -52,12 +52,24 @@ test: setup
 test-c2: setup caffe2
 	$(TEST_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal tests/c2
 
+# make test-opinfo  all of PyTorch's operator database against tests/opinfo_baseline.json
+test-opinfo: setup
+	$(TEST_ENV) $(BIN)/python tests/opinfo.py --check
+
+# make test-models  all models of torchvision, timm and transformers against their baseline
+test-models: setup
+	$(TEST_ENV) $(BIN)/python tests/models/run.py --check
+
 bench: setup caffe2
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/to_module.py
 	$(BIN)/python benchmarks/trace.py
 	$(BIN)/python benchmarks/c2.py
+
+# make screenshots  docs/images: pages and pictures as headless Chromium shows them
+screenshots: setup
+	$(BIN)/python tools/screenshots
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check .
