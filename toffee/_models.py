@@ -54,17 +54,10 @@ def module_of(model: Model) -> torch.nn.Module | None:
 
 
 def check(model: Any) -> None:
-    """Raise TypeError for what is no model, ValueError for one that does not know its shapes."""
+    """Raise TypeError for what is no model."""
     if not callable(model) or isinstance(model, type):
         kind = "a class" if isinstance(model, type) else f"a {type(model).__name__}"
         raise TypeError(f"model is {kind}; it must be a torch.nn.Module or another callable")
-    module = module_of(unwrap(model))
-    for name, tensor in state(module):
-        if torch.nn.parameter.is_lazy(tensor):
-            raise ValueError(
-                f"'{name}' has no shape yet: run the model once, so that its lazy modules know "
-                "their sizes, then export it"
-            )
 
 
 def parts(
@@ -81,10 +74,11 @@ def parts(
                 return
             seen.add(id(part))
         found.append((path, part))
-        dot = f"{path}." if path else ""
-        for name, child in part._modules.items():
-            if child is not None:
-                walk(dot + name, child)
+        if part._modules:  # most have none
+            dot = f"{path}." if path else ""
+            for name, child in part._modules.items():
+                if child is not None:
+                    walk(dot + name, child)
 
     if module is not None:
         walk("", module)
@@ -106,6 +100,18 @@ def state(module: torch.nn.Module | None) -> Iterator[tuple[str, torch.Tensor]]:
         for name, tensor in tensors:
             if tensor is not None:
                 yield dot + name, tensor
+
+
+def known_state(module: torch.nn.Module | None) -> dict[str, torch.Tensor]:
+    """The same by name. ValueError if the module does not know its shapes."""
+    found = dict(state(module))
+    for name, tensor in found.items():
+        if torch.nn.parameter.is_lazy(tensor):
+            raise ValueError(
+                f"'{name}' has no shape yet: run the model once, so that its lazy modules know "
+                "their sizes, then export it"
+            )
+    return found
 
 
 # ---- the signature -------------------------------------------------------------------------------
@@ -162,12 +168,17 @@ def definition(model: Model) -> tuple[str, int]:
 
 
 @contextlib.contextmanager
-def mode_of(module: torch.nn.Module | None, training: bool) -> Iterator[None]:
-    """Put MODULE into training or evaluation mode; every flag is put back afterwards."""
+def mode_of(
+    module: torch.nn.Module | None,
+    training: bool,
+    found: list[tuple[str, torch.nn.Module]] | None = None,
+) -> Iterator[None]:
+    """Put MODULE into training or evaluation mode; every flag is put back afterwards. FOUND is its
+    parts, where they are at hand."""
     if module is None or not hasattr(module, "training"):  # torch.jit.freeze leaves none
         yield
         return
-    flags = [(part, part.training) for _, part in parts(module)]
+    flags = [(part, part.training) for _, part in found or parts(module)]
     if all(flag == training for _, flag in flags):
         yield
         return

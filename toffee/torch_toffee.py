@@ -389,6 +389,8 @@ def _trace(
 ) -> tuple[_core.Graph, Any]:
     """Run MODEL and return the finished graph, and the model's output as it came."""
     module = _models.module_of(model)
+    state = _models.known_state(module)
+    parts = _models.parts(module)
     journal = _tracing.Journal(strict)
     tracer = _tracing.Tracer()  # type: ignore[no-untyped-call]
     tracer.begin(
@@ -402,19 +404,18 @@ def _trace(
     )
     tracer.locate(
         _tracing.Sources() if source_lines else None,
-        _models.parts(module) if module_names else None,
+        parts if module_names else None,
         _tracing.MODULE_CALL,
     )
     try:
         taken: set[str] = set()
-        state = dict(_models.state(module))
         for name, tensor in state.items():
             tracer.declare_parameter(tensor, name)
             taken.add(name)
         call, baked = _declare_inputs(tracer, journal, model, call, state, taken)
         with (
             _models.ordinary_state(module, state.values()),
-            _models.mode_of(module, training),
+            _models.mode_of(module, training, parts),
             journal.dice(_models.definition(model)),
             _tracing.recording(tracer),
         ):
