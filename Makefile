@@ -66,6 +66,7 @@ bench: setup caffe2
 	$(BIN)/python benchmarks/to_module.py
 	$(BIN)/python benchmarks/trace.py
 	$(BIN)/python benchmarks/c2.py
+	$(BIN)/python benchmarks/command_line.py
 
 # make screenshots  docs/images: pages and pictures as headless Chromium shows them
 screenshots: setup

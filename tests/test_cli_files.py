@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 from collections import Counter
@@ -158,24 +157,17 @@ def test_a_terminal_has_colours_unless_it_says_no(saved, environment, coloured):
     assert (b"\033[" in text) is coloured
 
 
-def cpu_seconds(*command):
-    """What COMMAND takes of a processor: on a busy machine, less than a clock says."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 @pytest.mark.parametrize("color", ["never", "always"])
-def test_ten_thousand_nodes_are_printed_at_once(color, tmp_path):
+def test_ten_thousand_nodes_are_printed_one_a_line(color, tmp_path):
+    # benchmarks/command_line.py says how long it takes.
     nodes = [
         helper.make_node("Conv", [str(i), "w"], [str(i + 1)], kernel_shape=[3, 3], pads=[1] * 4)
         for i in range(10_000)
     ]
     toffee.save(helper.make_graph(nodes, "g", ["0", "w"], ["10000"]), tmp_path / "m")
-    show = ["-m", "toffee", "print", str(tmp_path / "m"), "--color", color]
-    start = min(cpu_seconds("-c", "pass") for _ in range(3))
-    assert min(cpu_seconds(*show) for _ in range(3)) - start < 0.2
+    command = [sys.executable, "-m", "toffee", "print", tmp_path / "m", "--color", color]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.count("Conv") == 10_000
 
 
 # ---- stats -------------------------------------------------------------------------------------

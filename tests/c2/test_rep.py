@@ -25,7 +25,6 @@ from toffee import BackendError, Tensor, helper, numpy_helper
 from toffee.torch_toffee import export
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-from seed_models import seed_model  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -215,32 +214,6 @@ def test_inputs_are_cast_and_checked_as_by_every_backend(graph, x, expected):
             rep.run(np.zeros((2, 3, 8, 9), np.float32))
         with pytest.raises(BackendError, match="1 input"):
             rep.run([])
-
-
-def test_alexnet_costs_little_more_than_caffe2_itself(tmp_path):
-    # A batch of ten: a call takes 5 % more than Caffe2's operators at most, and preparing it twice
-    # the time that one read of its weights takes. It is 0.5 % and a tenth; the best of five rounds,
-    # as others use the machine too.
-    net, image = seed_model("alexnet")
-    export(net, image, tmp_path / "m.toffee")
-    array = image.numpy()
-    assert array.shape[0] == 10
-    overheads, prepares, reads = [], [], []
-    for _ in range(5):
-        start = time.perf_counter()
-        (tmp_path / "m.toffee").read_bytes()
-        reads.append(time.perf_counter() - start)
-        loaded = toffee.load(tmp_path / "m.toffee")
-        start = time.perf_counter()
-        rep = backend.prepare(loaded)
-        prepares.append(time.perf_counter() - start)
-        with rep:
-            rep.run(array)
-            start = time.perf_counter()
-            rep.run(array)
-            overheads.append((time.perf_counter() - start) / rep.last_net_seconds - 1)
-    assert min(overheads) <= 0.05
-    assert min(prepares) <= 2 * min(reads)
 
 
 # ---- errors ------------------------------------------------------------------------------------
