@@ -86,8 +86,10 @@ def _peer(baseline: dict[str, Any]) -> list[str]:
     if "peer" not in baseline:
         return []
     rows = {name: row for name, row in baseline["peer"].items() if name != "samples"}
+    n = baseline["peer"]["samples"]
+    count = "sample" if n == 1 else f"{n} samples"
     lines = [
-        f"## Beside torch.onnx.export\n\nThe first {baseline['peer']['samples']} samples of each "
+        f"## Beside torch.onnx.export\n\nThe first {count} of each "
         "entry in float32, run by ONNX Runtime on other values: entries of which every sample is "
         "right, some sample is wrong, or none is wrong but some refused (or ONNX Runtime refuses "
         "the file).\n",
