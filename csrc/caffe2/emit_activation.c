@@ -4,18 +4,6 @@
 
 #include "caffe2/nn.h"
 
-static toffee_code
-decline_single(toffee_c2 *c)
-{
-    return toffee_c2_decline(c, "Caffe2's kernels are for float32");
-}
-
-static toffee_code
-decline_real(toffee_c2 *c)
-{
-    return toffee_c2_decline(c, "PyTorch 1.10 computes it for floating-point numbers only");
-}
-
 /* ---- one operator each ----------------------------------------------------------------------- */
 
 /* One input, one output, the same meaning: the name in the row is all there is to say. */
@@ -23,7 +11,7 @@ static toffee_code
 emit_same(toffee_c2 *c, const toffee_c2_rule *rule)
 {
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     toffee_c2_op1(c, rule->caffe2_name, toffee_c2_x(c, 0), toffee_c2_y(c, 0));
     return toffee_c2_done(c);
@@ -35,7 +23,7 @@ aten_same(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *y = NULL;
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     y = toffee_c2_wide_y(c, 0);
     toffee_c2_aten1(c, rule->aten_name, toffee_c2_wide_x(c, 0), y);
@@ -48,7 +36,7 @@ static toffee_code
 aten_relu(toffee_c2 *c, const toffee_c2_rule *rule)
 {
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_ANY & ~TOFFEE_C2_BOOL)) {
-        return toffee_c2_check_dtypes(c) != TOFFEE_OK ? TOFFEE_DECLINED : decline_real(c);
+        return toffee_c2_check_dtypes(c) != TOFFEE_OK ? TOFFEE_DECLINED : toffee_c2_decline_real(c);
     }
     const char *y = toffee_c2_wide_y(c, 0);
 
@@ -96,7 +84,7 @@ emit_params(toffee_c2 *c, const toffee_c2_rule *rule)
     const activation *found = activation_find(rule->op);
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     toffee_c2_op1(c, rule->caffe2_name, toffee_c2_x(c, 0), toffee_c2_y(c, 0));
     for (size_t i = 0; i < TOFFEE_COUNTOF(found->params) && found->params[i].attr != NULL; i++) {
@@ -113,7 +101,7 @@ aten_params(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *y = NULL;
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     y = toffee_c2_wide_y(c, 0);
     toffee_c2_aten1(c, rule->aten_name, toffee_c2_wide_x(c, 0), y);
@@ -137,7 +125,7 @@ emit_prelu(toffee_c2 *c, const toffee_c2_rule *rule)
     int32_t rank = toffee_c2_rank(x);
 
     if (!toffee_c2_is(x, TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (rank < 2 || !toffee_c2_dims(c, slope, &dims)) {
         return toffee_c2_decline(c, "Caffe2's PRelu wants known shapes and a channel axis");
@@ -161,7 +149,7 @@ aten_prelu(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS | TOFFEE_C2_INDEX)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     x = toffee_c2_wide_x(c, 0);
     y = toffee_c2_wide_y(c, 0);
@@ -185,7 +173,7 @@ static toffee_code
 emit_gelu(toffee_c2 *c, const toffee_c2_rule *rule)
 {
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     toffee_c2_op1(c, rule->caffe2_name, toffee_c2_x(c, 0), toffee_c2_y(c, 0));
     toffee_c2_int(c, "fast_gelu", gelu_is_tanh(c));
@@ -201,7 +189,7 @@ aten_gelu(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *t = NULL;
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (!gelu_is_tanh(c)) {
         return aten_same(c, rule);
@@ -229,7 +217,7 @@ emit_hard_sigmoid(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *t = NULL;
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     t = toffee_c2_op1(c, "HardSigmoid", toffee_c2_x(c, 0), swish ? NULL : toffee_c2_y(c, 0));
     toffee_c2_float(c, "alpha", swish ? 1.0 / 6 : toffee_c2_attr_float(c, "alpha", 0.2));
@@ -256,7 +244,7 @@ aten_hard_sigmoid(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     y = toffee_c2_wide_y(c, 0);
     t = toffee_c2_aten_number(c, "mul", toffee_c2_wide_x(c, 0), "other",
@@ -276,7 +264,7 @@ aten_softplus(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *y = NULL;
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     y = toffee_c2_wide_y(c, 0);
     toffee_c2_aten1(c, rule->aten_name, toffee_c2_wide_x(c, 0), y);
@@ -295,7 +283,7 @@ aten_softsign(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     x = toffee_c2_wide_x(c, 0);
     y = toffee_c2_wide_y(c, 0);
@@ -321,7 +309,7 @@ static toffee_code
 emit_thresholded(toffee_c2 *c, const toffee_c2_rule *rule)
 {
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     toffee_c2_op1(c, rule->caffe2_name, toffee_c2_x(c, 0), toffee_c2_y(c, 0));
     toffee_c2_float(c, "alpha", toffee_c2_attr_float(c, "alpha", 1));
@@ -337,7 +325,7 @@ aten_thresholded(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     x = toffee_c2_wide_x(c, 0);
     y = toffee_c2_wide_y(c, 0);
@@ -358,7 +346,7 @@ aten_shrink(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!whole && !toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (whole && bias != floor(bias)) {
         return toffee_c2_decline(c, "integers cannot be moved by a fraction");
@@ -386,7 +374,7 @@ emit_softmax(toffee_c2 *c, const toffee_c2_rule *rule)
     int32_t axis = toffee_c2_axis(toffee_c2_attr_int(c, "axis", -1), rank);
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (axis < 0 || axis != rank - 1) {
         return toffee_c2_decline(c, "Caffe2's Softmax is along the last axis");
@@ -402,7 +390,7 @@ aten_softmax(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *y = NULL;
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     y = toffee_c2_wide_y(c, 0);
     toffee_c2_aten_int(c, rule->aten_name, toffee_c2_wide_x(c, 0), "dim",
@@ -423,7 +411,7 @@ aten_hardmax(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!toffee_c2_is(x, TOFFEE_C2_REALS)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (axis < 0 || toffee_c2_dim(x, axis) < 1) {
         return toffee_c2_decline(c, "the size of its axis is not known");
@@ -482,7 +470,7 @@ emit_dropout(toffee_c2 *c, const toffee_c2_rule *rule)
         return toffee_c2_decline(c, why);
     }
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     toffee_c2_op1(c, rule->caffe2_name, toffee_c2_x(c, 0), toffee_c2_y(c, 0));
     toffee_c2_int(c, "is_test", 1);

@@ -6,33 +6,21 @@
 /* ---- comparisons and logic ------------------------------------------------------------------- */
 
 static toffee_code
-emit_of(toffee_c2 *c, const toffee_c2_rule *rule, uint64_t set)
-{
-    if (!toffee_c2_is(toffee_c2_input(c, 0), set)) {
-        return toffee_c2_decline(c, "Caffe2's operator has no kernel for this dtype");
-    }
-    toffee_c2_op(c, rule->caffe2_name);
-    toffee_c2_in_all(c);
-    toffee_c2_out_at(c, 0);
-    return toffee_c2_done(c);
-}
-
-static toffee_code
 emit_compare(toffee_c2 *c, const toffee_c2_rule *rule)
 {
-    return emit_of(c, rule, TOFFEE_C2_NUMBERS | TOFFEE_C2_BOOL);
+    return toffee_c2_same(c, rule, TOFFEE_C2_NUMBERS | TOFFEE_C2_BOOL);
 }
 
 static toffee_code
 emit_logic(toffee_c2 *c, const toffee_c2_rule *rule)
 {
-    return emit_of(c, rule, TOFFEE_C2_BOOL);
+    return toffee_c2_same(c, rule, TOFFEE_C2_BOOL);
 }
 
 static toffee_code
 emit_bits(toffee_c2 *c, const toffee_c2_rule *rule)
 {
-    return emit_of(c, rule, TOFFEE_C2_INDEX);
+    return toffee_c2_same(c, rule, TOFFEE_C2_INDEX);
 }
 
 static toffee_code

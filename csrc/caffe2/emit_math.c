@@ -9,31 +9,21 @@
 /* ---- one input ------------------------------------------------------------------------------- */
 
 static toffee_code
-emit_unary(toffee_c2 *c, const toffee_c2_rule *rule, uint64_t set)
-{
-    if (!toffee_c2_is(toffee_c2_input(c, 0), set)) {
-        return toffee_c2_decline(c, "Caffe2's operator has no kernel for this dtype");
-    }
-    toffee_c2_op1(c, rule->caffe2_name, toffee_c2_x(c, 0), toffee_c2_y(c, 0));
-    return toffee_c2_done(c);
-}
-
-static toffee_code
 emit_unary_single(toffee_c2 *c, const toffee_c2_rule *rule)
 {
-    return emit_unary(c, rule, TOFFEE_C2_SINGLE);
+    return toffee_c2_same(c, rule, TOFFEE_C2_SINGLE);
 }
 
 static toffee_code
 emit_unary_floats(toffee_c2 *c, const toffee_c2_rule *rule)
 {
-    return emit_unary(c, rule, TOFFEE_C2_FLOATS);
+    return toffee_c2_same(c, rule, TOFFEE_C2_FLOATS);
 }
 
 static toffee_code
 emit_unary_numbers(toffee_c2 *c, const toffee_c2_rule *rule)
 {
-    return emit_unary(c, rule, TOFFEE_C2_NUMBERS);
+    return toffee_c2_same(c, rule, TOFFEE_C2_NUMBERS);
 }
 
 /* A function that ATen has for every dtype that the operator takes. */

@@ -4,18 +4,6 @@
 
 #include "caffe2/nn.h"
 
-static toffee_code
-decline_single(toffee_c2 *c)
-{
-    return toffee_c2_decline(c, "Caffe2's kernels are for float32");
-}
-
-static toffee_code
-decline_real(toffee_c2 *c)
-{
-    return toffee_c2_decline(c, "PyTorch 1.10 computes it for floating-point numbers only");
-}
-
 /* Whether all inputs are of one dtype of SET. */
 static bool
 norm_all(const toffee_c2 *c, uint64_t set)
@@ -55,7 +43,7 @@ static toffee_code
 emit_batch_norm(toffee_c2 *c, const toffee_c2_rule *rule)
 {
     if (!norm_all(c, TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (batch_is_training(c) || toffee_c2_rank(toffee_c2_input(c, 0)) < 2) {
         return toffee_c2_decline(c, "Caffe2's SpatialBN is for inference on known ranks");
@@ -119,7 +107,7 @@ aten_batch_norm(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!norm_fits(c)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (rank < 2) {
         return toffee_c2_decline(c, "the rank of its input is not known");
@@ -205,7 +193,7 @@ emit_group_norm(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *why = group_read(c, &groups, &channels);
 
     if (!norm_all(c, TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (why != NULL) {
         return toffee_c2_decline(c, why);
@@ -229,7 +217,7 @@ aten_group_norm(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *why = group_read(c, &groups, &channels);
 
     if (!norm_fits(c)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (why != NULL) {
         return toffee_c2_decline(c, why);
@@ -306,7 +294,7 @@ emit_layer_norm(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *why = layer_read(c, &axis, &dims, &n);
 
     if (!norm_all(c, TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (why != NULL || !layer_is_plain(c, axis) || toffee_c2_output(c, 1) != NULL ||
         toffee_c2_output(c, 2) != NULL) {
@@ -349,7 +337,7 @@ aten_layer_norm(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *why = layer_read(c, &axis, &dims, &n);
 
     if (!norm_fits(c)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (why != NULL) {
         return toffee_c2_decline(c, why);
@@ -389,7 +377,7 @@ emit_lrn(toffee_c2 *c, const toffee_c2_rule *rule)
     int64_t size = toffee_c2_attr_int(c, "size", 1);
 
     if (!norm_all(c, TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (size < 1 || size > TOFFEE_C2_MAX_ATTR || size % 2 == 0 ||
         toffee_c2_rank(toffee_c2_input(c, 0)) != 4) {
@@ -424,7 +412,7 @@ aten_lrn(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!norm_fits(c)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (size < 1 || size > TOFFEE_C2_MAX_ATTR) {
         return toffee_c2_decline(c, "its size is no size");
@@ -473,7 +461,7 @@ aten_lp_norm(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!norm_fits(c)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     x = toffee_c2_wide_x(c, 0);
     y = toffee_c2_wide_y(c, 0);
@@ -500,7 +488,7 @@ aten_mean_variance(toffee_c2 *c, const toffee_c2_rule *rule)
 
     (void)rule;
     if (!norm_fits(c)) {
-        return decline_real(c);
+        return toffee_c2_decline_real(c);
     }
     if (axes == NULL) {
         axes = image;

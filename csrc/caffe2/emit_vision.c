@@ -3,12 +3,6 @@
 
 #include "caffe2/nn.h"
 
-static toffee_code
-decline_single(toffee_c2 *c)
-{
-    return toffee_c2_decline(c, "Caffe2's kernels are for float32");
-}
-
 /* ---- DepthToSpace and SpaceToDepth ----------------------------------------------------------- */
 
 /* Both are: view as six axes, permute, view as four. */
@@ -234,7 +228,7 @@ emit_roi_align(toffee_c2 *c, const toffee_c2_rule *rule)
     const char *rois = NULL;
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (strcmp(toffee_c2_attr_text(c, "mode", "avg"), "avg") != 0) {
         return toffee_c2_decline(c, "Caffe2's RoIAlign averages");
@@ -262,7 +256,7 @@ emit_max_roi_pool(toffee_c2 *c, const toffee_c2_rule *rule)
     const int64_t *shape = toffee_c2_attr_ints(c, "pooled_shape", &n);
 
     if (!toffee_c2_is(toffee_c2_input(c, 0), TOFFEE_C2_SINGLE)) {
-        return decline_single(c);
+        return toffee_c2_decline_single(c);
     }
     if (shape == NULL || n != 2) {
         return toffee_c2_decline(c, "its pooled_shape has not two numbers");

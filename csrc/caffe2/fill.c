@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "caffe2/net.h"
+#include "caffe2/steps.h"
 
 /* caffe2.TensorProto.DataType, for Cast. */
 enum {
@@ -205,7 +205,7 @@ fill_double(toffee_c2 *c, const toffee_tensor *tensor, const uint8_t *data, cons
         toffee_c2_in(c, term);
         term = toffee_c2_out_fresh(c);
         toffee_c2_int(c, "to", C2_DATA_DOUBLE);
-        sum = sum == NULL ? term : toffee_c2_binary(c, "Add", sum, term);
+        sum = sum == NULL ? term : toffee_c2_op2(c, "Add", sum, term, NULL);
         left = false;
         for (size_t i = 0; i < n; i++) {
             /* Below the smallest float nothing can be taken: such a rest never ends. */

@@ -258,23 +258,6 @@ toffee_c2_floats(toffee_c2 *c, const char *name, const float *floats, size_t n)
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-const char *
-toffee_c2_unary(toffee_c2 *c, const char *type, const char *x)
-{
-    toffee_c2_op(c, type);
-    toffee_c2_in(c, x);
-    return toffee_c2_out_fresh(c);
-}
-
-const char *
-toffee_c2_binary(toffee_c2 *c, const char *type, const char *a, const char *b)
-{
-    toffee_c2_op(c, type);
-    toffee_c2_in(c, a);
-    toffee_c2_in(c, b);
-    return toffee_c2_out_fresh(c);
-}
-
 void
 toffee_c2_return(toffee_c2 *c, size_t index, const char *x)
 {

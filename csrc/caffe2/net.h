@@ -70,10 +70,6 @@ void toffee_c2_string(toffee_c2 *c, const char *name, const char *text);
 void toffee_c2_ints(toffee_c2 *c, const char *name, const int64_t *ints, size_t n);
 void toffee_c2_floats(toffee_c2 *c, const char *name, const float *floats, size_t n);
 
-/* An operator TYPE of one input and one output, and one of two inputs: each returns the fresh blob
- * that it makes, so that steps can be chained. */
-const char *toffee_c2_unary(toffee_c2 *c, const char *type, const char *x);
-const char *toffee_c2_binary(toffee_c2 *c, const char *type, const char *a, const char *b);
 /* OUTPUT INDEX of the node is blob X. */
 void toffee_c2_return(toffee_c2 *c, size_t index, const char *x);
 

@@ -301,3 +301,15 @@ toffee_c2_conv(toffee_c2 *c, const toffee_c2_window *w, const char *x, const cha
     toffee_c2_int(c, "groups", group);
     return dst;
 }
+
+toffee_code
+toffee_c2_decline_single(toffee_c2 *c)
+{
+    return toffee_c2_decline(c, "Caffe2's kernels are for float32");
+}
+
+toffee_code
+toffee_c2_decline_real(toffee_c2 *c)
+{
+    return toffee_c2_decline(c, "PyTorch 1.10 computes it for floating-point numbers only");
+}

@@ -91,4 +91,8 @@ void toffee_c2_window_args(toffee_c2 *c, const toffee_c2_window *w);
 const char *toffee_c2_conv(toffee_c2 *c, const toffee_c2_window *w, const char *x,
                            const char *weights, const char *bias, int64_t group, const char *dst);
 
+/* Declines: Caffe2's kernels are for float32; PyTorch's for floating-point numbers. */
+toffee_code toffee_c2_decline_single(toffee_c2 *c);
+toffee_code toffee_c2_decline_real(toffee_c2 *c);
+
 #endif /* TOFFEE_CAFFE2_NN_H */

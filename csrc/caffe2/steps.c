@@ -367,3 +367,15 @@ toffee_c2_index_from_front(toffee_c2 *c, const toffee_value *index, int64_t n)
     blob = toffee_c2_cast(c, blob, toffee_c2_dtype(index), TOFFEE_DTYPE_INT64, NULL);
     return below ? index_shift(c, blob, n) : blob;
 }
+
+toffee_code
+toffee_c2_same(toffee_c2 *c, const toffee_c2_rule *rule, uint64_t set)
+{
+    if (!toffee_c2_is(toffee_c2_input(c, 0), set)) {
+        return toffee_c2_decline(c, "Caffe2's operator has no kernel for this dtype");
+    }
+    toffee_c2_op(c, rule->caffe2_name);
+    toffee_c2_in_all(c);
+    toffee_c2_out_at(c, 0);
+    return toffee_c2_done(c);
+}

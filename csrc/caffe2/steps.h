@@ -44,6 +44,10 @@ toffee_c2_wide(toffee_dtype dtype)
 
 /* ---- operators ---- */
 
+/* A whole rule: Caffe2's operator of the row, with the node's inputs and first output, if the first
+ * input is of a dtype of SET; else declines. */
+TOFFEE_NODISCARD toffee_code toffee_c2_same(toffee_c2 *c, const toffee_c2_rule *rule, uint64_t set);
+
 /* The output of the operator that is being described. */
 const char *toffee_c2_to(toffee_c2 *c, const char *dst);
 /* The name of input or output INDEX of the node; a fresh one for an output that is left out. */

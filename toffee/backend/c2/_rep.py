@@ -29,35 +29,6 @@ __all__ = ["C2Rep", "prepare", "run", "run_node", "supports_device"]
 # ---- weights -----------------------------------------------------------------------------------
 
 
-def _external_names(net: bytes) -> set[str]:
-    """The external inputs and outputs of a serialized NetDef (fields 7 and 8)."""
-    names, at = set(), 0
-    while at < len(net):
-        key, at = _varint(net, at)
-        field, wire = key >> 3, key & 7
-        size = 0
-        if wire == 2:
-            size, at = _varint(net, at)
-        elif wire == 0:
-            _, at = _varint(net, at)
-        else:
-            size = 8 if wire == 1 else 4
-        if wire == 2 and field in (7, 8):
-            names.add(net[at : at + size].decode())
-        at += size
-    return names
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-
-
 def _tensors(graph: Graph) -> Iterator[tuple[str, Tensor]]:
     """All tensors of GRAPH that a node may read, by the name of the value."""
     for tensor in graph.initializer:
@@ -69,11 +40,10 @@ def _tensors(graph: Graph) -> Iterator[tuple[str, Tensor]]:
                     yield node.output[0], attribute.t
 
 
-def _weights(graph: Graph, wanted: set[str]) -> list[Weight]:
+def _weights(graph: Graph) -> list[Weight]:
+    """What the nets leave to the caller: see weights=False of nets_of."""
     weights = []
     for name, tensor in _tensors(graph):
-        if name not in wanted:
-            continue
         if tensor.data_type not in DTYPES:
             dtype = "string"
             if tensor.data_type != Tensor.STRING:
@@ -189,7 +159,7 @@ class C2Rep(Rep):
     def _start(self, graph: Graph, nets: tuple[bytes, bytes, list[int]]) -> None:
         init_net, predict_net, self._node_of_op = nets
         self._nodes = [_NodeText(n.op_type, n.name, n.doc_string) for n in graph.node]
-        weights = _weights(graph, _external_names(predict_net))
+        weights = _weights(graph)
         try:
             self._runner = Runner(
                 init_net,
