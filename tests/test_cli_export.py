@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -36,6 +38,12 @@ def make():
     return Net()
 def noise():
     return torch.nn.Dropout()
+def shows():
+    class Shows(torch.nn.Module):
+        def forward(self, x):
+            print(x.detach().numpy().tolist())
+            return x + 1
+    return Shows()
 def lookup():
     return torch.nn.Embedding(2, 3)
 def branch():
@@ -88,6 +96,19 @@ def test_export_takes_names_dtypes_and_formats(folder):
     assert toffee.load("b").input_info[0].dtype == toffee.Tensor.BFLOAT16
 
 
+def test_inputs_come_from_files_and_from_ranges(folder, capfd):
+    x = np.asfortranarray(np.arange(15, dtype=">f4").reshape(5, 3))
+    np.save("x.npy", x)
+    assert main("export cli_models:shows -i x=x.npy -o m".split()) == 0
+    assert str(x.tolist()) in capfd.readouterr().err
+    np.save("x.npy", np.array(["one"]))
+    assert main("export cli_models:shows -i x=x.npy -o m".split()) == 1
+    assert "x.npy: PyTorch has no <U3" in capfd.readouterr().err
+    assert main("export cli_models:shows -i 400:int32:-3..5 -o m".split()) == 0
+    (shown,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("[")]
+    assert set(json.loads(shown)) == set(range(-3, 6))
+
+
 def test_export_trains_only_where_it_is_told_to(folder):
     assert main("export cli_models:noise -i 5 -o m --training".split()) == 0
     assert [len(node.input) for node in toffee.load("m")] == [3]  # the last: it is in training
@@ -114,8 +135,8 @@ def test_export_writes_to_a_pipe_and_what_the_model_prints_goes_elsewhere(folder
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("cli_models:fails -i 1", "cli_models:fails: RuntimeError: there is no such weight (cli_"),
-        ("cli_models:leaves -i 1", "cli_models:leaves: SystemExit: 3 (cli_models.py:"),
+        ("cli_models:fails -i 1", "cli_models:fails: RuntimeError: there is no such weight"),
+        ("cli_models:leaves -i 1", "cli_models:leaves: SystemExit: 3"),
         ("cli_models:make -i 3", "cli_models:make: RuntimeError: "),
         ("cli_models:make", "cli_models:make: TypeError: "),
         ("cli_models:make -i 1x8 -i 3 -i 4", "cli_models:make: TypeError: "),
@@ -123,7 +144,7 @@ def test_export_writes_to_a_pipe_and_what_the_model_prints_goes_elsewhere(folder
         ("cli_needs:make", "importing cli_needs: ModuleNotFoundError: No module named 'no_such_m"),
     ],
 )
-def test_what_the_users_code_raises_is_one_line_with_its_place(line, said, folder, capsys):
+def test_what_the_users_code_raises_is_shown_and_told_in_one_line(line, said, folder, capsys):
     (folder / "cli_broken.py").write_text("def make(:\n")
     (folder / "cli_needs.py").write_text("import no_such_module\n")
     assert main(["export", *line.split(), "-o", "m"]) == 1
@@ -131,7 +152,12 @@ def test_what_the_users_code_raises_is_one_line_with_its_place(line, said, folde
     assert (out, os.path.exists("m")) == ("", False)
     (told,) = [row for row in err.splitlines() if row.startswith("toffee: ")]
     assert told.startswith(f"toffee: {said}") and err.endswith(f"{told}\n")
-    assert "Traceback" not in err
+    if "cli_broken" in line:
+        assert "cli_broken.py" in err and "def make(:" in err
+    elif "make" not in line:
+        assert re.search(r'File ".*cli_models.py", line \d+, in (fails|leaves)', err)
+    for path in ("toffee/cli", "importlib", "torch/nn"):  # no lines but the user's
+        assert path not in err
 
 
 def test_what_the_exporter_refuses_keeps_its_lines(folder, capsys):

@@ -288,7 +288,11 @@ def edited(graph, change):
         ),
         (
             lambda g: setattr(g, "output", ["y", "h"]),
-            ["outputs", "  - %y", "  + %y, %h"],
+            ["outputs", "  + %h"],
+        ),
+        (
+            lambda g: setattr(g, "input", [*g.input][::-1]),
+            ["order of the inputs"],
         ),
         (
             lambda g: setattr(g, "opset_import", [toffee.OperatorSetId(domain="", version=19)]),

@@ -55,7 +55,7 @@ def test_run_computes_what_onnx_runtime_does(backend, net, says):
     found = np.load("out.npz")
     assert found.files == ["y"]
     np.testing.assert_allclose(found["y"], expected, atol=1e-4)
-    assert text.startswith("y  float32[2, 64, 6, 6]  least ")
+    assert text.startswith("output y  float32[2, 64, 6, 6]  least ")
     assert f"largest {found['y'].max():.6g}" in text
 
 
@@ -88,6 +88,9 @@ def test_random_integers_are_indices_of_the_least_table(tmp_path, says):
     graph.initializer = [data]
     toffee.save(graph, tmp_path / "m")
     assert "least 1  largest 2" in says("run", tmp_path / "m")
+    assert "least 2  largest 2" in says("run", tmp_path / "m", "-i", "50:int64:1..1")
+    assert "least 1  largest 2" in says("run", tmp_path / "m", "-i", "i=50:-1..0")
+    assert main(["run", str(tmp_path / "m"), "-i", "50:uint8:-1..0"]) == 2
 
 
 def test_shapes_can_have_a_dtype_and_be_scalar(tmp_path, says):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
     from .._core import Graph
@@ -67,8 +69,31 @@ def say(line: str) -> None:
 
 def put(text: str) -> None:
     """TEXT and a line's end to the output: all of it or, where it cannot be encoded, nothing."""
-    if sys.stdout is not None:
-        sys.stdout.write(text + "\n")
+    stream = sys.stdout
+    if stream is None:
+        return
+    if isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+        _Whole(stream.buffer).write(f"{text}\n".encode(stream.encoding, stream.errors or "strict"))
+    else:
+        stream.write(f"{text}\n")
+
+
+class _Whole:
+    """An unbuffered file (python -u) which writes all that it is given, as others do. By itself it
+    may write a part, which Python's text streams take for the whole."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        n = len(rest)
+        while rest:
+            rest = rest[self._raw.write(rest) :]
+        return n
+
+    def flush(self) -> None:
+        self._raw.flush()
 
 
 def put_json(value: Any) -> None:
@@ -86,13 +111,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def table(rows: list[list[str]], indent: str = "") -> list[str]:
-    """ROWS as lines, in columns."""
+def table(rows: list[list[str]], indent: str = "", right: Sequence[int] = ()) -> list[str]:
+    """ROWS as lines, in columns; the columns RIGHT are flush right, as numbers are read."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        indent + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+
+    def line(row: list[str]) -> str:
+        cells = enumerate(zip(row, widths, strict=True))
+        return "  ".join(c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in cells)
+
+    return [(indent + line(row)).rstrip() for row in rows]
 
 
 def counted(n: int, what: str) -> str:
@@ -100,27 +127,66 @@ def counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
+def sized(n: int) -> str:
+    """``601 bytes``, ``244,408,067 bytes (244.4 MB)``."""
+    return f"{counted(n, 'byte')} ({n / 1e6:,.1f} MB)" if n >= 1_000_000 else counted(n, "byte")
+
+
 # ---- files -------------------------------------------------------------------------------------
 
 
 def read(path: str) -> Graph:
     """The graph in the file PATH; ``-`` is standard input."""
-    from .. import io
+    from ..io import load, loads
 
     with about(path):
         if path != "-":
-            return io.load(path)
-        if sys.stdin is None or sys.stdin.isatty():
+            return load(path)
+        if sys.stdin is None:
+            raise UsageError("standard input is closed: '-' reads a file that is piped in")
+        if sys.stdin.isatty():
             raise UsageError("standard input is a terminal: '-' reads a file that is piped in")
-        return io.loads(sys.stdin.buffer.read())
+        return loads(sys.stdin.buffer.read())
 
 
 def output_stream() -> BinaryIO:
     """Standard output, for bytes."""
-    if sys.stdout is None or sys.stdout.isatty():
+    if sys.stdout is None:
+        raise UsageError("standard output is closed: '-' writes to a pipe or a file")
+    if sys.stdout.isatty():
         raise UsageError("standard output is a terminal: '-' writes to a pipe or a file")
     sys.stdout.flush()
-    return sys.stdout.buffer
+    stream = sys.stdout.buffer
+    if isinstance(stream, io.RawIOBase):
+        return _Whole(stream)  # type: ignore[return-value]
+    return stream
+
+
+def keep_input(out: str, *files: str) -> None:
+    """Raise UsageError if the output OUT would take the place of one of the input FILES."""
+    for path in files:
+        with contextlib.suppress(OSError):  # one that is not there is told by who opens it
+            if os.path.samefile(out, path):
+                raise UsageError(f"{title(out)} is the file that is read: write to another")
+
+
+@contextmanager
+def replaced(path: str) -> Iterator[str]:
+    """The name of a file to write, which becomes PATH in one step; after an error PATH is as it
+    was. What is no regular file (a pipe, a device) is written to and stays what it is."""
+    target = os.path.realpath(path)  # the link stays a link
+    in_place = os.path.exists(target) and not os.path.isfile(target)
+    half = os.path.join(os.path.dirname(target), f".toffee-{os.getpid()}.half")
+    try:
+        yield path if in_place else half
+        if not in_place:
+            os.replace(half, target)
+    except OSError as error:
+        raise Fault(f"{title(path)}: {error.strerror or error}") from error
+    finally:
+        if not in_place:
+            with contextlib.suppress(OSError):
+                os.unlink(half)
 
 
 # ---- parsers -----------------------------------------------------------------------------------
@@ -142,7 +208,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """One that does not hide that its help could not be written."""
+    """One that does not hide that its help could not be written, and has one line for an error."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(formatter_class=_Formatter, **kwargs)
@@ -150,6 +216,9 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: Any = None) -> None:
         if message and file is not None:
             file.write(message)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[0].lower()}{message[1:]}; see {self.prog} --help")
 
 
 def add_command(
@@ -169,6 +238,22 @@ def add_command(
     )
     parser.set_defaults(run=run)
     return parser
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    """What argparse makes an integer from LEAST to MOST with."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            said = f"from {least} to {most}" if most < 1 << 32 else f"from {least} on"
+            raise argparse.ArgumentTypeError(f"{text!r} is no integer {said}")
+        return value
+
+    return convert
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,19 @@ import argparse
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from ._common import Fault, UsageError, about, counted
+from ._common import (
+    Fault,
+    UsageError,
+    about,
+    counted,
+    integer,
+    one_line,
+    output_stream,
+    replaced,
+    title,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +28,11 @@ if TYPE_CHECKING:
 
 BACKENDS = ("onnxruntime", "torch", "c2")
 
-_SHAPE = re.compile(r"(?:(?P<shape>\d+(?:x\d+)*)|scalar)(?::(?P<dtype>\w+))?")
+_SHAPE = re.compile(
+    r"(?:(?P<shape>\d+(?:x\d+)*)|scalar)"
+    r"(?::(?P<dtype>[a-z]\w*))?(?::(?P<low>-?\d+)\.\.(?P<high>-?\d+))?",
+    re.ASCII,
+)
 
 
 # ---- arguments ---------------------------------------------------------------------------------
@@ -33,13 +47,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="[NAME=]VALUE",
         help="a .npy file, an .npz file with the inputs by name, or a shape such as "
-        "1x3x224x224 or 8:int64 for random numbers; without a name, the inputs in order; "
-        "repeatable",
+        "1x3x224x224, 8:int64 or 8:int64:0..99 for random numbers; without a name, the inputs "
+        "in order; repeatable",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the random numbers (default: 0)"
-    )
+    add_seed(parser, "of the random numbers (default: 0)")
     parser.add_argument("--device", default="CPU", help="CPU, CUDA or CUDA:N (default: CPU)")
+
+
+def add_seed(parser: argparse.ArgumentParser, help: str) -> None:
+    # As many as PyTorch takes.
+    seed = integer(0, (1 << 64) - 1)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help=help)
+
+
+class Shape(NamedTuple):
+    """``1x3:int64:0..9``: the sizes, the dtype if it is named, and the range of integers."""
+
+    sizes: tuple[int, ...]
+    dtype: str | None
+    range: tuple[int, int]
 
 
 def split_name(text: str) -> tuple[str | None, str]:
@@ -48,8 +74,9 @@ def split_name(text: str) -> tuple[str | None, str]:
     return (name if equals else None), value
 
 
-def parse_shape(text: str) -> tuple[tuple[int, ...], str | None]:
-    """``1x3x224x224:float16`` as sizes and the name of a dtype; ``scalar`` has no sizes.
+def parse_shape(text: str) -> Shape:
+    """What ``1x3x224x224:float16`` says; ``scalar`` has no sizes; integers are 0 or 1 unless a
+    range is named, as in ``8:int64:0..99``, both ends included.
 
     Raises
     ------
@@ -58,21 +85,27 @@ def parse_shape(text: str) -> tuple[tuple[int, ...], str | None]:
     """
     match = _SHAPE.fullmatch(text)
     if match is None:
+        if os.path.exists(text):
+            raise UsageError(f"{text!r} is neither a .npy nor an .npz file, nor a shape")
         raise UsageError(
-            f"{text!r} is no shape: write sizes as 1x3x224x224, with a dtype as 8:int64, or scalar"
+            f"{text!r} is no shape: write sizes as 1x3x224x224, with a dtype as 8:int64, "
+            "with a range as 8:int64:0..99, or scalar"
         )
     sizes = match["shape"].split("x") if match["shape"] else []
-    return tuple(map(int, sizes)), match["dtype"]
+    low, high = (0, 1) if match["low"] is None else (int(match["low"]), int(match["high"]))
+    if low > high:
+        raise UsageError(f"{text!r}: the range ends before it begins")
+    return Shape(tuple(map(int, sizes)), match["dtype"], (low, high))
 
 
 # ---- reading -----------------------------------------------------------------------------------
 
 
-def _is_file(value: str) -> bool:
+def is_file(value: str) -> bool:
     return value.endswith((".npy", ".npz"))
 
 
-def _load(path: str) -> Any:
+def load_arrays(path: str) -> Any:
     """The array in PATH, or a dict of those in an .npz file."""
     import zipfile
 
@@ -81,9 +114,14 @@ def _load(path: str) -> Any:
     with about(path):
         try:
             found = np.load(path, allow_pickle=False)
-            return dict(found) if path.endswith(".npz") else found
-        except (EOFError, zipfile.BadZipFile, TypeError) as error:
-            raise Fault(f"{path}: it is no {path[-4:]} file, or is cut short") from error
+            if path.endswith(".npz"):
+                return dict(found)
+            # The shape alone: what np.load makes of an archive is no array.
+            found.shape  # noqa: B018
+            return found
+        except (EOFError, zipfile.BadZipFile, TypeError, AttributeError, KeyError) as error:
+            name = title(path)
+            raise Fault(f"{name}: it is no {path[-4:]} file, or is cut short") from error
 
 
 def read_inputs(graph: Graph, args: argparse.Namespace) -> dict[str, np.ndarray]:
@@ -108,13 +146,13 @@ def read_inputs(graph: Graph, args: argparse.Namespace) -> dict[str, np.ndarray]
     rng = np.random.default_rng(args.seed)
     symbols: dict[str, int] = {}
     for name, value in given.items():
-        shape = value[0] if isinstance(value, tuple) else value.shape
+        shape = value.sizes if isinstance(value, Shape) else value.shape
         for size, actual in zip(specs[name].shape or (), shape, strict=False):
             if isinstance(size, str) and size:
                 symbols.setdefault(size, actual)
     return {
         name: given[name]
-        if name in given and not isinstance(given[name], tuple)
+        if name in given and not isinstance(given[name], Shape)
         else _random(rng, spec, given.get(name), symbols)
         for name, spec in specs.items()
     }
@@ -123,8 +161,8 @@ def read_inputs(graph: Graph, args: argparse.Namespace) -> dict[str, np.ndarray]
 def _take(
     given: dict[str, Any], specs: Mapping[str, InputSpec], name: str | None, value: str
 ) -> None:
-    """Put what NAME=VALUE says into GIVEN: arrays, or a pair of a shape and a dtype."""
-    found = _load(value) if _is_file(value) else parse_shape(value)
+    """Put what NAME=VALUE says into GIVEN: arrays, or a :class:`Shape`."""
+    found = load_arrays(value) if is_file(value) else parse_shape(value)
     if isinstance(found, dict):
         if name is not None:
             raise UsageError(f"{value} has names of its own: give it without {name}=")
@@ -139,27 +177,30 @@ def _take(
         if key not in specs:
             known = ", ".join(specs) or "no input"
             raise UsageError(f"the graph has no input {key!r}: it has {known}")
+        if key in given:
+            raise UsageError(f"input {key!r} is given twice")
         given[key] = array
 
 
 def _random(
     rng: np.random.Generator,
     spec: InputSpec,
-    given: tuple[tuple[int, ...], str | None] | None,
+    given: Shape | None,
     symbols: Mapping[str, int],
 ) -> np.ndarray:
     """Numbers for SPEC: floats from the normal distribution, integers and booleans 0 or 1, which
-    are indices of most tables. Sizes that nobody names are 1."""
+    are indices of most tables, or from the range that is given. Sizes that nobody names are 1."""
     import numpy as np
 
     from .. import helper
 
+    low, high = (0, 1) if given is None else given.range
+    name = None
     if given is not None:
-        shape, name = given
+        shape, name, _ = given
     elif spec.shape is None:
         raise UsageError(f"input {spec.name!r} declares no shape: give one, {spec.name}=1x3")
     else:
-        name = None
         shape = tuple(
             size if isinstance(size, int) else symbols.get(size or "", 1) for size in spec.shape
         )
@@ -168,13 +209,20 @@ def _random(
             dtype = np.dtype(name)
         except TypeError:
             raise UsageError(f"{name!r} is no dtype of NumPy") from None
+        if dtype.kind not in "biufcV":
+            raise UsageError(f"{name!r} is no dtype that random numbers have")
     else:
         dtype = helper.tensor_dtype_to_np_dtype(spec.dtype or 1)
     if dtype.kind in "OSU":
         raise UsageError(f"input {spec.name!r} is of strings: give a file with them")
-    if dtype.kind in "iub":
-        return rng.integers(0, 2, shape).astype(dtype)
-    return np.asarray(rng.standard_normal(shape)).astype(dtype)
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= low <= high <= np.iinfo(dtype).max:
+        raise UsageError(f"input {spec.name!r}: {dtype} does not hold {low}..{high}")
+    try:
+        if dtype.kind in "iub":
+            return rng.integers(low, high, shape, endpoint=True).astype(dtype)
+        return np.asarray(rng.standard_normal(shape)).astype(dtype)
+    except (MemoryError, ValueError) as error:
+        raise Fault(f"input {spec.name!r}: {one_line(error)}") from error
 
 
 # ---- writing -----------------------------------------------------------------------------------
@@ -191,28 +239,28 @@ def _storable(value: Any) -> np.ndarray:
 
 
 def write_outputs(path: str, names: Sequence[str], values: Sequence[Any]) -> None:
-    """Write VALUES into an .npz file, under NAMES. bfloat16 and float8 become float32.
+    """Write VALUES into an .npz file, under NAMES; to ``-``, standard output, as well. bfloat16
+    and float8 become float32.
 
     PATH is replaced in one step.
     """
+    if path == "-":
+        _write_npz(output_stream(), names, values)
+        return
+    with replaced(path) as half, open(half, "wb") as file:
+        _write_npz(file, names, values)
+
+
+def _write_npz(file: BinaryIO, names: Sequence[str], values: Sequence[Any]) -> None:
     import zipfile
 
     import numpy as np
 
-    half = f"{path}.{os.getpid()}.half"
-    with about(path):
-        try:
-            # Not np.savez: it takes the names as keyword arguments, and has some of its own.
-            with zipfile.ZipFile(half, "w") as archive:
-                for name, value in zip(names, values, strict=True):
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                        np.lib.format.write_array(entry, _storable(value), allow_pickle=False)
-            os.replace(half, path)
-        except OSError as error:
-            raise Fault(f"{path}: {error.strerror or error}") from error
-        finally:
-            if os.path.exists(half):
-                os.unlink(half)
+    # Not np.savez: it takes the names as keyword arguments, and has some of its own.
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, value in zip(names, values, strict=True):
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, _storable(value), allow_pickle=False)
 
 
 def describe(value: Any) -> str:

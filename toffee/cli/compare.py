@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import _common, _values
@@ -208,22 +209,26 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         put_json(found)
         return 0 if found["agree"] else 1
-    rows = [[f"output {row['name']}", _verdict(row), _text(row)] for row in found["outputs"]]
-    put("\n".join(table(rows)))
+    put("\n".join(_lines(found)))
+    return 0 if found["agree"] else 1
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    yield from table(
+        [[f"output {row['name']}", _verdict(row), _text(row)] for row in found["outputs"]]
+    )
     right, left = map(_common.title, found["between"])
-    if found["agree"]:
-        put(f"{left} computes what {right} does")
-        return 0
     first = found["first"]
-    if first is None:
-        put(f"{left} and {right} have no other value that is known to differ")
+    if found["agree"]:
+        yield f"{left} computes what {right} does"
+    elif first is None:
+        yield f"{left} and {right} have no other value that is known to differ"
     else:
         name = f" '{first['node_name']}'" if first["node_name"] else ""
-        put(
+        yield (
             f"{left} and {right} part ways at node {first['node']}, {first['op_type']}{name}, "
             f"in %{first['name']}: {_text(first)}"
         )
-    return 1
 
 
 def _verdict(row: dict[str, Any]) -> str:

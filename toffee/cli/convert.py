@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from . import _common
-from ._common import Parsers, UsageError, about
+from ._common import Fault, Parsers, UsageError, about
 
 _EXAMPLES = """
 toffee convert alexnet.toffee alexnet.onnx
@@ -35,13 +36,13 @@ def add(commands: Parsers) -> None:
         help="whatever the name of OUT; caffe2: init_net.pb and predict_net.pb in OUT",
     )
     parser.add_argument(
-        "--device", default="CPU", help="for --to caffe2: CPU, or CUDA:N (default: CPU)"
+        "--device", metavar="DEVICE", help="for --to caffe2: CPU, or CUDA:N (default: CPU)"
     )
     parser.add_argument(
         "--prefer",
         choices=("caffe2", "aten"),
-        default="caffe2",
-        help="for --to caffe2: its own operators, or PyTorch's functions by its operator ATen",
+        help="for --to caffe2: its own operators (the default), or PyTorch's functions by its "
+        "operator ATen",
     )
     parser.add_argument("--without-params", action="store_true", help="leave the initializers out")
     parser.add_argument(
@@ -52,15 +53,22 @@ def add(commands: Parsers) -> None:
 def _run(args: argparse.Namespace) -> None:
     from .. import io
 
+    if args.to != "caffe2" and (args.device or args.prefer):
+        raise UsageError(f"--{'device' if args.device else 'prefer'} goes with --to caffe2 only")
     if args.to == "caffe2":
         if args.out == "-":
             raise UsageError("--to caffe2 writes two files: OUT must be a folder")
+        if args.without_params or args.ir_version:
+            option = "--without-params" if args.without_params else "--ir-version"
+            raise UsageError(f"{option} does not go with --to caffe2")
+        if os.path.exists(args.out) and not os.path.isdir(args.out):
+            raise Fault(f"{_common.title(args.out)}: it is no folder, which --to caffe2 needs")
         # Not at the top: other formats need no backend.
         from ..backend.c2._emit import write_nets
 
         graph = _common.read(args.file)
         with about(args.file):
-            write_nets(graph, args.out, device=args.device, prefer=args.prefer)
+            write_nets(graph, args.out, args.device or "CPU", args.prefer or "caffe2")
         return
     target = _common.output_stream() if args.out == "-" else args.out
     graph = _common.read(args.file)

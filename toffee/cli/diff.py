@@ -205,9 +205,13 @@ def changes(old: Graph, new: Graph, names: bool = False) -> list[Change]:
     if opsets[0] != opsets[1]:
         found.append(Change("opsets", "", *opsets))
     for what in ("input", "output"):
-        one, two = (", ".join(f"%{name}" for name in getattr(g, what)) for g in (old, new))
-        if one != two:
-            found.append(Change(f"{what}s", "", one, two))
+        before, after = (list(getattr(graph, what)) for graph in (old, new))
+        gone = ", ".join(f"%{name}" for name in before if name not in {*after})
+        come = ", ".join(f"%{name}" for name in after if name not in {*before})
+        if gone or come:
+            found.append(Change(f"{what}s", "", gone or None, come or None))
+        elif before != after:
+            found.append(Change("order", f"of the {what}s", None, None))
     found += _nodes(old, new, names)
     functions = [{f"{f.domain}::{f.name}": f for f in graph.function} for graph in (old, new)]
     for name in dict.fromkeys([*functions[0], *functions[1]]):
@@ -231,9 +235,10 @@ def _run(args: argparse.Namespace) -> int:
         between = [args.first, args.second]
         put_json({"between": between, "changes": [change._asdict() for change in found]})
     else:
-        for change in found:
-            put(str(change))
         first, second = _common.title(args.first), _common.title(args.second)
         n = _common.counted(len(found), "difference")
-        put(f"{n} between {first} and {second}" if found else f"{first} and {second} are the same")
+        last = (
+            f"{n} between {first} and {second}" if found else f"{first} and {second} are the same"
+        )
+        put("\n".join([*map(str, found), last]))
     return 1 if found else 0

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import _common, _values
-from ._common import Fault, Parsers, UsageError, put, say
+from ._common import Fault, Parsers, UsageError, about, put, say
 
 _EXAMPLES = """
 toffee export mymodels.small:make --input 1x3x224x224 -o small.toffee
@@ -31,7 +31,7 @@ def add(commands: Parsers) -> None:
         _EXAMPLES,
         "Call FACTORY without arguments, run the model that it returns, and write the graph of\n"
         "what it did. The current folder is searched for MODULE. The inputs are random\n"
-        "(integers: 0 or 1). Needs PyTorch.",
+        "(integers: 0 or 1, or from a range) or from files. Needs PyTorch.",
     )
     parser.add_argument("factory", metavar="MODULE:FACTORY", help="such as mymodels.small:make")
     parser.add_argument(
@@ -39,9 +39,9 @@ def add(commands: Parsers) -> None:
         "--input",
         action="append",
         default=[],
-        metavar="[NAME=]SHAPE[:DTYPE]",
-        help="an argument of the model, such as 1x3x224x224 or 8:int64, or scalar; with a name, "
-        "a keyword argument; repeatable",
+        metavar="[NAME=]VALUE",
+        help="an argument of the model: a shape such as 1x3x224x224, 8:int64, 8:int64:0..99 or "
+        "scalar, or a .npy file; with a name, a keyword argument; repeatable",
     )
     parser.add_argument("-o", "--out", metavar="FILE", required=True, help="'-' is standard output")
     parser.add_argument(
@@ -60,25 +60,31 @@ def add(commands: Parsers) -> None:
         choices=_values.BACKENDS,
         help="before writing, run the graph and compare (default: with onnxruntime)",
     )
+    _values.add_seed(parser, "of PyTorch's random numbers (default: 0)")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of PyTorch's random numbers (default: 0)"
+        "--traceback",
+        action="store_true",
+        help="show the whole traceback of what failed, PyTorch's and toffee's lines included",
     )
-    parser.add_argument("--traceback", action="store_true", help="show where Python code failed")
 
 
 # ---- the model ---------------------------------------------------------------------------------
 
 
-def _place(error: BaseException) -> str:
-    """`` (model.py:12)``: the last line of code outside of toffee and PyTorch, if there is one."""
+def _users_lines(error: BaseException) -> list[str]:
+    """The traceback of ERROR, without the lines of toffee, PyTorch and the import system."""
     import toffee
 
     ours = os.path.dirname(toffee.__file__) + os.sep
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        name = frame.filename
-        if not name.startswith((ours, "<")) and os.sep + "torch" + os.sep not in name:
-            return f" ({os.path.relpath(name)}:{frame.lineno})"
-    return ""
+    found = traceback.StackSummary.from_list(
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((ours, "<"))
+        and f"{os.sep}torch{os.sep}" not in frame.filename
+        and f"{os.sep}importlib{os.sep}" not in frame.filename
+    )
+    said = traceback.format_exception_only(error)[:-1]  # the place of a SyntaxError
+    return ["Traceback of your code:\n", *found.format(), *said] if found or said else []
 
 
 @contextlib.contextmanager
@@ -91,14 +97,22 @@ def _users_code(what: str) -> Iterator[None]:
     except (Error, Fault, UsageError):
         raise
     except (Exception, SystemExit) as error:
-        line = _common.one_line(error)
-        raise Fault(f"{what}: {type(error).__name__}: {line}{_place(error)}") from error
+        lines = _users_lines(error)
+        if isinstance(error, OSError) and not lines:  # the file cannot be written
+            raise
+        if lines and sys.stderr is not None:
+            sys.stderr.writelines(lines)
+        raise Fault(f"{what}: {type(error).__name__}: {_common.one_line(error)}") from error
 
 
 def _find_factory(text: str) -> Callable[..., Any]:
     module_name, colon, name = text.partition(":")
     if not (colon and name and module_name):
         raise UsageError(f"{text!r} names no factory: write it as package.module:function")
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        stem = os.path.normpath(module_name).removesuffix(".py").replace(os.sep, ".")
+        hint = f": did you mean {stem}:{name}?" if module_name.endswith(".py") else ""
+        raise UsageError(f"{module_name!r} is no name of a module{hint}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     with _users_code(f"importing {module_name}"):
@@ -107,8 +121,10 @@ def _find_factory(text: str) -> Callable[..., Any]:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
                 raise
+            stem = module_name.removesuffix(".py")
+            hint = f": did you mean {stem}:{name}?" if stem != module_name else ""
             raise Fault(
-                f"there is no module {error.name!r}, neither in this folder nor installed"
+                f"there is no module {error.name!r}, neither in this folder nor installed{hint}"
             ) from error
     found: Any = module
     for part in name.split("."):
@@ -123,26 +139,47 @@ def _arguments(texts: list[str], torch: Any) -> tuple[tuple[Any, ...], dict[str,
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for name, text in map(_values.split_name, texts):
-        shape, dtype_name = _values.parse_shape(text)
-        dtype = getattr(torch, dtype_name or "float32", None)
-        if not isinstance(dtype, torch.dtype):
-            raise UsageError(f"{dtype_name!r} is no dtype of PyTorch")
-        if dtype.is_floating_point or dtype.is_complex:
-            wide = dtype if dtype.itemsize > 1 else torch.float32  # randn knows no float8
-            value = torch.randn(shape, dtype=wide).to(dtype)
-        else:
-            value = torch.randint(0, 2, shape).to(dtype)
+        value = _from_file(text, torch) if _values.is_file(text) else _random(text, torch)
         if name is None:
             args.append(value)
+        elif name in kwargs:
+            raise UsageError(f"input {name!r} is given twice")
         else:
             kwargs[name] = value
     return tuple(args), kwargs
 
 
+def _from_file(path: str, torch: Any) -> Any:
+    if not path.endswith(".npy"):
+        raise UsageError(f"{path!r}: an input is a shape or a .npy file, one for each")
+    array = _values.load_arrays(path)
+    with about(path):
+        try:
+            return torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
+        except TypeError as error:
+            raise Fault(f"{_common.title(path)}: PyTorch has no {array.dtype}") from error
+
+
+def _random(text: str, torch: Any) -> Any:
+    shape, dtype_name, (low, high) = _values.parse_shape(text)
+    dtype = getattr(torch, dtype_name or "float32", None)
+    if not isinstance(dtype, torch.dtype):
+        raise UsageError(f"{dtype_name!r} is no dtype of PyTorch")
+    try:
+        if dtype.is_floating_point or dtype.is_complex:
+            wide = dtype if dtype.itemsize > 1 else torch.float32  # randn knows no float8
+            return torch.randn(shape, dtype=wide).to(dtype)
+        return torch.randint(low, high + 1, shape).to(dtype)
+    except (RuntimeError, TypeError) as error:  # no memory, or a size that no integer holds
+        raise Fault(f"--input {text}: {_common.one_line(error)}") from error
+
+
 def _torch() -> Any:
     try:
         import torch
-    except ImportError:
+    except ImportError as error:
+        if error.name != "torch":  # it is there, and broken
+            raise Fault(f"PyTorch cannot be imported: {_common.one_line(error)}") from error
         raise Fault("export needs PyTorch: pip install torch") from None
     return torch
 
@@ -177,11 +214,13 @@ def _export(args: argparse.Namespace, target: Any) -> None:
 
 def _check_folder(path: str) -> None:
     """Raise Fault before the model runs if the folder of PATH cannot be written to."""
+    if os.path.isdir(path):
+        raise Fault(f"{_common.title(path)}: Is a directory")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise Fault(f"{path}: there is no folder {folder}")
+        raise Fault(f"{_common.title(path)}: there is no folder {_common.title(folder)}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Fault(f"{path}: Permission denied")
+        raise Fault(f"{_common.title(path)}: Permission denied")
 
 
 def _run(args: argparse.Namespace) -> int | None:
@@ -202,9 +241,10 @@ def _run(args: argparse.Namespace) -> int | None:
         # These tell the user's lines, and what to do: a line for each.
         say(f"toffee: {error}")
         return 1
-    if target is None:
+    if target is None and os.path.isfile(args.out):
         graph = io.load(args.out)
         nodes = _common.counted(len(graph), "node")
         tensors = _common.counted(len(graph.initializer), "initializer")
-        put(f"{args.out}: {nodes}, {tensors}, {os.path.getsize(args.out):,} bytes")
+        size = _common.sized(os.path.getsize(args.out))
+        put(f"{_common.title(args.out)}: {nodes}, {tensors}, {size}")
     return None

@@ -17,7 +17,8 @@ _EPILOG = """\
 FILE is ToffeeIR of any year or ONNX, and '-' is standard input or output.
 
 exit codes: 0 done; 1 there is a fault or a difference, or it cannot be done;
-2 wrong use; 130 interrupted. Errors are one line on standard error.
+2 wrong use; 130 interrupted; 141 the reader of the output has left. Errors are
+one line on standard error.
 
 'toffee COMMAND --help' has the options and examples of a command."""
 
@@ -74,15 +75,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     words = sys.argv[1:] if argv is None else argv
+    command = words[0] if words and words[0] in _COMMANDS else None
     try:
-        args = build_parser(words[0] if words and words[0] in _COMMANDS else None).parse_args(words)
-    except SystemExit as end:  # --help, --version, and what argparse has told already
-        return end.code if isinstance(end.code, int) else 2
-    try:
+        if words and command is None and not words[0].startswith("-"):
+            raise UsageError(_unknown(words[0]))
+        args = build_parser(command).parse_args(words)
         return args.run(args) or 0
     except UsageError as error:
-        say(f"toffee {args.command}: {error}")
+        say(f"toffee {command}: {error}" if command else f"toffee: {error}")
         return 2
+    except SystemExit as end:  # --help and --version
+        return end.code if isinstance(end.code, int) else 2
+
+
+def _unknown(word: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, _COMMANDS, 1)
+    hint = f"did you mean {near[0]}?" if near else "see toffee --help"
+    return f"there is no command {word!r}: {hint}"
 
 
 def _tell(error: Exception) -> int:
@@ -91,6 +102,7 @@ def _tell(error: Exception) -> int:
         say(f"toffee: {error}")
     elif isinstance(error, BrokenPipeError):
         say("toffee: the reader of the output has left before its end (broken pipe)")
+        return 141  # 128 + SIGPIPE, as a shell says of what that signal has ended
     elif isinstance(error, UnicodeEncodeError):
         character = error.object[error.start]
         say(

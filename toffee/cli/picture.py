@@ -67,7 +67,10 @@ def add_view(commands: Parsers) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="'-' is standard input")
     parser.add_argument(
-        "--port", type=int, metavar="N", help="where it is served (default: a free port)"
+        "--port",
+        type=_common.integer(0, 65535),
+        metavar="N",
+        help="where it is served (default: a free port)",
     )
     parser.add_argument(
         "--no-browser", action="store_true", help="open no browser, only say the address"
@@ -88,6 +91,8 @@ def _draw(args: argparse.Namespace) -> None:
     collapse = _depth(args.collapse)
     stream = _common.output_stream() if args.out == "-" else None
     kind = args.format or "svg" if stream else _picture._format(args.out, args.format)
+    if stream is None:
+        _common.keep_input(args.out, args.file)
     graph = _common.read(args.file)
     try:
         with about(args.file):
@@ -106,7 +111,7 @@ def _draw(args: argparse.Namespace) -> None:
         stream.write(data)
         stream.flush()
         return
-    with open(args.out, "wb") as file:
+    with _common.replaced(args.out) as path, open(path, "wb") as file:
         file.write(data)
 
 

@@ -37,12 +37,18 @@ def add(commands: Parsers) -> None:
     )
     parser.add_argument(
         "--repeat",
-        type=int,
+        type=_common.integer(0, 1 << 63),
         default=0,
         metavar="N",
         help="run N times more, and say how long a run takes",
     )
-    parser.add_argument("-o", "--out", metavar="FILE", help="write the outputs to this .npz file")
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="write the outputs to this .npz file; '-' is standard "
+        "output, and nothing else is put there",
+    )
     _common.add_json(parser)
 
 
@@ -59,8 +65,14 @@ def _times(rep: Any, inputs: dict[str, Any], n: int) -> dict[str, float]:
 
 
 def _run(args: argparse.Namespace) -> None:
-    if args.repeat < 0:
-        raise UsageError("--repeat must be 0 or more")
+    if args.out == "-":
+        if args.json:
+            raise UsageError("--json and --out - both write to standard output")
+        _common.output_stream()  # is it one that can be written to?
+    elif args.out:
+        if not args.out.endswith(".npz"):
+            raise UsageError(f"{args.out!r} does not end in .npz, which is what is written")
+        _common.keep_input(args.out, args.file)
     graph = _common.read(args.file)
     with about(args.file):
         inputs = _values.read_inputs(graph, args)
@@ -70,6 +82,8 @@ def _run(args: argparse.Namespace) -> None:
             times = _times(rep, inputs, args.repeat) if args.repeat else None
     if args.out:
         _values.write_outputs(args.out, outputs.names, outputs)
+    if args.out == "-":
+        return
     found = {
         name: {"type": _values.describe(value), **dict(_values.numbers(value))}
         for name, value in zip(outputs.names, outputs, strict=True)
@@ -78,10 +92,10 @@ def _run(args: argparse.Namespace) -> None:
         what = {"file": args.file, "backend": args.backend, "device": args.device}
         put_json({**what, "outputs": found, "milliseconds": times})
         return
-    rows = [
-        [name, *(item if key == "type" else f"{key} {item:.6g}" for key, item in row.items())]
-        for name, row in found.items()
-    ]
+    rows: list[list[str]] = []
+    for name, row in found.items():
+        kind = str(row.pop("type"))
+        rows.append([f"output {name}", kind, *(f"{key} {n:.6g}" for key, n in row.items())])
     put("\n".join(table([row + [""] * (5 - len(row)) for row in rows])))
     if times:
         spread = f"{times['least']:.3g} to {times['most']:.3g}"

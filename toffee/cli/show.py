@@ -92,11 +92,30 @@ def _filtered(graph: Graph, args: argparse.Namespace) -> str:
         and (not modules or any(_is_in(node.name, module) for module in modules))
     ]
     if not kept:
-        raise Fault(f"{_common.title(args.file)}: none of its {len(graph)} nodes is asked for")
+        raise Fault(f"{_common.title(args.file)}: {_why_none(graph, args)}")
     part = copy.copy(graph)  # shares the tensors
     part.node, part.input, part.output, part.initializer = kept, [], [], []
     lines = str(part).split("\n")[1:-2]  # without graph() {, return, }
     return "\n".join(_with_sources(lines, kept) if args.source else lines)
+
+
+def _why_none(graph: Graph, args: argparse.Namespace) -> str:
+    """Why no node of GRAPH is let through, with the names that are near to those asked for."""
+    from difflib import get_close_matches
+
+    operators = {node.op_type.lower(): node.op_type for node in graph.node}
+    modules = {node.name.rpartition("/")[0] for node in graph.node} - {""}
+    if args.op and not {*args.op} & {*operators.values()}:
+        what, asked, known = "of the operator", args.op, operators
+    elif args.module and not any(
+        _is_in(one, m.rstrip("./")) for one in modules for m in args.module
+    ):
+        what, asked, known = "in the module", args.module, {name: name for name in modules}
+    else:
+        return f"none of its {_common.counted(len(graph), 'node')} is asked for"
+    near = [known[n] for name in asked for n in get_close_matches(name.lower(), known, 2)]
+    hint = f": did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
+    return f"no node is {what} {' or '.join(map(_printable, asked))}{hint}"
 
 
 def _with_sources(lines: list[str], nodes: list[Node]) -> Iterator[str]:

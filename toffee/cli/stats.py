@@ -34,7 +34,7 @@ def add(commands: Parsers) -> None:
     parser.add_argument("file", metavar="FILE", help="'-' is standard input")
     parser.add_argument(
         "--largest",
-        type=int,
+        type=_common.integer(0, 1 << 63),
         default=5,
         metavar="N",
         help="show the N largest parameters (default: 5)",
@@ -120,7 +120,7 @@ def collect(graph: Graph, largest: int) -> dict[str, Any]:
             "tensors": len(rows),
             **every,
             "dtypes": by_dtype,
-            "largest": sorted(rows, key=lambda row: -row["bytes"])[: max(largest, 0)],
+            "largest": sorted(rows, key=lambda row: -row["bytes"])[:largest],
         },
     }
 
@@ -130,7 +130,7 @@ def collect(graph: Graph, largest: int) -> dict[str, Any]:
 
 def _text(found: dict[str, Any]) -> Iterator[str]:
     opsets = ", ".join(f"{domain or 'ONNX'} {n}" for domain, n in found["opsets"].items())
-    size = "" if found["file_bytes"] is None else f"{found['file_bytes']:,} bytes, "
+    size = "" if found["file_bytes"] is None else f"{_common.sized(found['file_bytes'])}, "
     producer = f", by {found['producer']}" if found["producer"] else ""
     yield f"{_common.title(found['file'])}: {size}opset {opsets or 'none'}{producer}"
     for what in ("inputs", "outputs"):
@@ -138,22 +138,27 @@ def _text(found: dict[str, Any]) -> Iterator[str]:
         yield from table([[row["name"], row["text"]] for row in found[what]] or [["none"]], "  ")
     yield f"{_common.counted(found['nodes'], 'node')}:"
     operators = [[name, f"{n:,}"] for name, n in found["operators"].items()]
-    yield from table(operators or [["none"]], "  ")
+    yield from table(operators or [["none"]], "  ", right=[1])
     some = found["parameters"]
-    total = f"{_common.counted(some['elements'], 'element')}, {some['bytes']:,} bytes"
+    total = f"{_common.counted(some['elements'], 'element')}, {_common.sized(some['bytes'])}"
     yield f"{_common.counted(some['tensors'], 'parameter')}: {total}"
     kinds = [
-        [dtype, f"{n['tensors']:,}", f"{n['elements']:,}", f"{n['bytes']:,} bytes"]
+        [
+            dtype,
+            _common.counted(n["tensors"], "parameter"),
+            _common.counted(n["elements"], "element"),
+            f"{n['bytes']:,} bytes",
+        ]
         for dtype, n in some["dtypes"].items()
     ]
-    yield from table(kinds, "  ") if kinds else ()
+    yield from table(kinds, "  ", right=[1, 2, 3]) if kinds else ()
     if some["largest"]:
         yield "the largest:" if len(some["largest"]) < some["tensors"] else "each:"
         rows = [
             [row["name"], f"{row['dtype']}{row['shape']}", f"{row['bytes']:,} bytes"]
             for row in some["largest"]
         ]
-        yield from table(rows, "  ")
+        yield from table(rows, "  ", right=[2])
 
 
 def _run(args: argparse.Namespace) -> None:
