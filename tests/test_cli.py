@@ -321,16 +321,33 @@ def test_a_fault_of_toffees_own_is_not_hidden(monkeypatch, saved):
 # ---- import ------------------------------------------------------------------------------------
 
 
-def test_printing_loads_no_numpy_and_no_other_command(saved):
+def test_a_command_loads_what_it_needs_and_no_more(saved):
+    """In one process, from what needs least: what is loaded stays loaded."""
     program = f"""
 import sys
 from toffee.cli.main import main
-main(["check", {str(saved)!r}])
-main(["print", {str(saved)!r}])
-heavy = ("torch", "numpy", "onnx", "toffee.cli.run", "toffee.cli.export", "toffee.backend")
-print([name for name in heavy if name in sys.modules])
+path, end = {str(saved)!r}, "/dev/null"
+heavy = ["torch", "onnx", "netron", "matplotlib", "numpy", "onnxruntime", "toffee.backend.torch"]
+slow = ["subprocess", "asyncio", "multiprocessing", "http", "email"]
+for name in heavy + slow:
+    assert name not in sys.modules, name
+for line, free in (
+    (["check", path], heavy + slow + ["toffee.cli.run", "toffee.cli.export", "toffee.backend"]),
+    (["print", path, "--color", "always"], heavy + slow + ["toffee.cli.run", "toffee.backend"]),
+    (["convert", path, end, "--to", "onnx"], heavy + slow + ["toffee.cli.run", "toffee.backend"]),
+    (["--help"], heavy + slow),
+    (["completion", "bash"], heavy + slow),
+    (["stats", path], heavy),
+    (["diff", path, path], heavy),
+    (["picture", path, end, "--format", "svg", "--engine", "builtin"], heavy),
+    (["run", path], heavy[:4]),
+):
+    assert main(line) == 0
+    print(line[0], [name for name in free if name in sys.modules], file=sys.stderr)
 """
-    assert python(program).splitlines()[-1] == "[]"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert [line.partition(" ")[2] for line in result.stderr.splitlines()] == ["[]"] * 9
 
 
 def test_import_toffee_does_not_import_the_command_line():
@@ -338,12 +355,17 @@ def test_import_toffee_does_not_import_the_command_line():
     assert python(program) == "[]"
 
 
-def test_import_toffee_loads_no_torch_no_numpy_and_not_even_the_extension():
+def test_import_toffee_loads_itself_the_hook_and_small_parts_of_python():
     program = """
-import sys, toffee
-print([name for name in ('torch', 'numpy', 'toffee._core', 'onnx') if name in sys.modules])
+import sys
+before = set(sys.modules)
+import toffee
+print(*sorted(set(sys.modules) - before))
 """
-    assert python(program) == "[]"
+    light = {"__future__", "importlib", "importlib.machinery", "types", "warnings"}
+    found = {name for name in python(program).split() if not name.startswith("_")}
+    found -= {name for name in found if name.startswith("importlib._")}
+    assert {"toffee", "toffee._autoload"} <= found <= {"toffee", "toffee._autoload", *light}
 
 
 def test_graphs_can_be_made_and_read_without_numpy():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -56,6 +57,8 @@ def complete(script, tmp_path):
         (["convert", "--ir-version", ""], ["1", "2"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["compare", "x", "--j"], ["--json"]),
+        (["run", "x", "--input", "mo"], ["model.toffee"]),
+        (["print", "model.toffee", "--op", "m"], []),
         (["nonsense", "mo"], ["model.toffee"]),
     ],
 )
@@ -65,6 +68,34 @@ def test_bash_completes_commands_options_choices_and_files(words, offered, compl
 
 def test_bash_offers_every_command(complete):
     assert set(complete("")) == {*_COMMANDS, "--help", "--version"}
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("co", ["compare", "completion", "convert"]),
+        ("run --backend ", ["c2", "onnxruntime", "torch"]),
+        ("print mod", ["model.toffee"]),
+        ("print --op m", []),
+        ("print --sou", ["--source"]),
+        ("--v", ["--version"]),
+    ],
+)
+def test_fish_completes_the_same(line, offered, script, tmp_path):
+    assert "complete -c toffee " in script("fish")
+    if shutil.which("fish") is None:
+        return  # bash is everywhere, and is asked the same above
+    (tmp_path / "model.toffee").touch()
+    (tmp_path / "script").write_text(script("fish"))
+    done = subprocess.run(
+        ["fish", "-c", f"source script; complete -C 'toffee {line}'"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    found = sorted(row.partition("\t")[0] for row in done.stdout.splitlines())
+    assert (found, done.stderr) == (offered, "")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

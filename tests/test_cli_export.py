@@ -96,6 +96,7 @@ def test_export_takes_names_dtypes_and_formats(folder):
     assert toffee.load("b").input_info[0].dtype == toffee.Tensor.BFLOAT16
 
 
+@pytest.mark.filterwarnings("ignore::toffee.TraceWarning")  # it prints its input
 def test_inputs_come_from_files_and_from_ranges(folder, capfd):
     x = np.asfortranarray(np.arange(15, dtype=">f4").reshape(5, 3))
     np.save("x.npy", x)

@@ -128,8 +128,10 @@ def counted(n: int, what: str) -> str:
 
 
 def sized(n: int) -> str:
-    """``601 bytes``, ``244,408,067 bytes (244.4 MB)``."""
-    return f"{counted(n, 'byte')} ({n / 1e6:,.1f} MB)" if n >= 1_000_000 else counted(n, "byte")
+    """``601 bytes``, ``244,408,067 bytes (233 MiB)``."""
+    from .._overview import size  # what a notebook says of the same graph
+
+    return counted(n, "byte") + (f" ({size(n)})" if n >= 1 << 20 else "")
 
 
 # ---- files -------------------------------------------------------------------------------------

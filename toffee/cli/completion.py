@@ -38,6 +38,7 @@ class _Option(NamedTuple):
     help: str
     choices: list[str]
     takes_value: bool
+    takes_file: bool
 
 
 class _Command(NamedTuple):
@@ -54,6 +55,7 @@ def _option(action: argparse.Action) -> _Option:
         (action.help or "").partition(";")[0],
         [str(choice) for choice in action.choices or ()],
         action.nargs != 0,
+        action.metavar in ("FILE", "[NAME=]VALUE"),
     )
 
 
@@ -86,8 +88,10 @@ def _bash(commands: list[_Command]) -> Iterator[str]:
             patterns = "|".join(f"{command.name}:{name}" for name in option.names)
             if option.choices:
                 yield f"    {patterns}) words='{' '.join(option.choices)}' ;;"
-            elif option.takes_value:
+            elif option.takes_file:
                 yield f'    {patterns}) COMPREPLY=($(compgen -f -- "$word")); return ;;'
+            elif option.takes_value:
+                yield f"    {patterns}) return ;;"
     yield "    *) case ${COMP_WORDS[1]}:$word in"
     for command in commands:
         names = " ".join(name for option in command.options for name in option.names)
@@ -119,8 +123,10 @@ def _zsh(commands: list[_Command]) -> Iterator[str]:
             patterns = "|".join(f"{command.name}:{name}" for name in option.names)
             if option.choices:
                 yield f"    {patterns}) compadd -- {' '.join(option.choices)}; return ;;"
-            elif option.takes_value:
+            elif option.takes_file:
                 yield f"    {patterns}) _files; return ;;"
+            elif option.takes_value:
+                yield f"    {patterns}) return ;;"
     yield "    esac"
     yield "    case $words[2]:$words[CURRENT] in"
     for command in commands:
@@ -135,6 +141,8 @@ def _zsh(commands: list[_Command]) -> Iterator[str]:
 
 
 def _fish(commands: list[_Command]) -> Iterator[str]:
+    yield "complete -c toffee -n __fish_use_subcommand -f -l help -s h -d 'show the help'"
+    yield "complete -c toffee -n __fish_use_subcommand -f -l version -d 'show the version'"
     for command in commands:
         yield (
             f"complete -c toffee -n __fish_use_subcommand -f -a {command.name} "
@@ -151,7 +159,7 @@ def _fish(commands: list[_Command]) -> Iterator[str]:
             ]
             value = f" -x -a '{' '.join(option.choices)}'" if option.choices else ""
             if option.takes_value and not value:
-                value = " -r"
+                value = " -r" if option.takes_file else " -x"
             said = shlex.quote(option.help)
             yield f"complete -c toffee {seen} {' '.join(names)}{value} -d {said}"
 
