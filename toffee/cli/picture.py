@@ -125,7 +125,12 @@ def _view(args: argparse.Namespace) -> None:
 
     graph = _common.read(args.file)
     with about(args.file):
-        host, port = _netron.view(graph, browse=not args.no_browser, address=args.port)
+        try:
+            host, port = _netron.view(graph, browse=not args.no_browser, address=args.port)
+        except OSError as error:  # the graph is in memory: it is about where it is served
+            at = "" if args.port is None else f" at port {args.port}"
+            name = _common.title(args.file)
+            raise Fault(f"{name} cannot be served{at}: {error.strerror or error}") from error
     put(f"http://{host}:{port} shows {_common.title(args.file)} until Ctrl-C")
     if sys.stdout is not None:
         sys.stdout.flush()
