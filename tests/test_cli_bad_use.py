@@ -39,7 +39,7 @@ def _fill(folder):
     """The files of this page: good ones, and what people take for one by mistake."""
     weights = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w")
     nodes = [
-        helper.make_node("Conv", ["x", "w"], ["h"], name="a/Conv", kernel_shape=[3, 3]),
+        helper.make_node("Conv", ["x", "w"], ["h"], name="features.0/Conv", kernel_shape=[3, 3]),
         helper.make_node("Relu", ["h"], ["y"], name="b/Relu"),
     ]
     x = helper.make_tensor_value_info("x", toffee.Tensor.FLOAT, [1, 3, 8, 8])
@@ -540,7 +540,11 @@ def test_words_that_have_no_meaning_are_told_in_one_line(line, why, call):
         ("print good.toffee --op conv", "no node is of the operator conv: did you mean Conv?"),
         ("print good.toffee --op Gather", "no node is of the operator Gather"),
         ("print good.toffee --module c", "no node is in the module c"),
-        ("print good.toffee --module a --op Relu", "none of its 2 nodes is asked for"),
+        (
+            "print good.toffee --module fetures",
+            "no node is in the module fetures: did you mean feat",
+        ),
+        ("print good.toffee --module features --op Relu", "none of its 2 nodes is asked for"),
         ("export cli_bad_models.py:make -o new", "did you mean cli_bad_models:make?"),
         ("export cli_bad_models:mak -o new", "has no function 'mak'"),
         ("export cli_bad_models:make -i 3x99999999999999 -o new", "--input 3x99999999999999: "),

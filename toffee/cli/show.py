@@ -104,7 +104,9 @@ def _why_none(graph: Graph, args: argparse.Namespace) -> str:
     from difflib import get_close_matches
 
     operators = {node.op_type.lower(): node.op_type for node in graph.node}
-    modules = {node.name.rpartition("/")[0] for node in graph.node} - {""}
+    paths = {node.name.rpartition("/")[0] for node in graph.node}
+    parts = [path.split(".") for path in sorted(paths - {""})]
+    modules = [".".join(path[: i + 1]) for path in parts for i in range(len(path))]
     if args.op and not {*args.op} & {*operators.values()}:
         what, asked, known = "of the operator", args.op, operators
     elif args.module and not any(
