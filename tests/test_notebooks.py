@@ -146,6 +146,16 @@ def test_a_cell_that_ends_python_is_reported(tmp_path):
     assert "gone.ipynb, cell 1 (cell-0): ended Python" in done.stderr
 
 
+def test_a_python_without_a_kernel_is_one_line(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/ipykernel_launcher.py").write_text("raise SystemExit('no kernel here')")
+    path = write(tmp_path / "any.ipynb", "1 + 1")
+    done = tool("--run", path, "--out", tmp_path / "out", PYTHONPATH=str(tmp_path / "lib"))
+    assert done.returncode == 1
+    assert f"no kernel starts in {sys.executable}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_kernel_is_this_python_with_its_paths_whatever_kernels_are_installed(tmp_path):
     installed = tmp_path / "jupyter/kernels/python3"
     installed.mkdir(parents=True)
