@@ -15,7 +15,7 @@ CC_SOURCES := $(wildcard toffee/backend/c2/*.cc)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models bench screenshots lint format fuzz fuzz-load fuzz-programs sanitize clean
+.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models bench screenshots notebooks lint format fuzz fuzz-load fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -71,6 +71,10 @@ bench: setup caffe2
 # make screenshots  docs/images: pages and pictures as headless Chromium shows them
 screenshots: setup
 	$(BIN)/python tools/screenshots
+
+# make notebooks  run docs/notebooks; what they show is then in build/notebooks
+notebooks: setup caffe2
+	$(TEST_ENV) $(BIN)/python tools/notebooks --run
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check .

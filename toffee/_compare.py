@@ -133,7 +133,7 @@ class Report:
         lines = []
         for row, cells in zip(self.rows, body, strict=True):
             fits = all(found.fits for found in row.differences.values())
-            style = "" if fits else ' style="background:#fcc"'
+            style = "" if fits else ' style="background:#fcc;color:#000"'
             data = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
             lines.append(f"<tr{style}>{data}</tr>")
         summary = "<br>".join(map(html.escape, self._summary()))
