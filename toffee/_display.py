@@ -90,13 +90,12 @@ def _causes(error: BaseException) -> list[tuple[str, list[Place]]]:
 class _Colours(NamedTuple):
     """Codes that are readable on white and on black, in terminals and in Jupyter."""
 
-    bad: str = "\x1b[1;31m"
-    place: str = "\x1b[32m"
+    bad: str = "\x1b[31m"
     strong: str = "\x1b[1m"
     end: str = "\x1b[0m"
 
 
-_PLAIN = _Colours("", "", "", "")
+_PLAIN = _Colours("", "", "")
 
 
 def _shell() -> Any:
@@ -108,7 +107,7 @@ def _source(place: Place, width: int, colours: _Colours) -> list[str]:
     """The title of PLACE and its lines."""
     rows = places.excerpt(place, width - 12)
     digits = len(str(rows[-1].number)) if rows else 0
-    lines = [f"{colours.place}{places.title(place)}{colours.end}"]
+    lines = [f"{colours.strong}{places.title(place)}{colours.end}"]
     for row in rows:
         if row.is_meant:
             number = f"{colours.bad}>{colours.end} {colours.strong}{row.number:>{digits}}"
@@ -143,14 +142,14 @@ def traceback_lines(error: BaseException) -> list[str]:
     for place in full:
         lines += ["", *_source(place, width, colours)]
     lines += [""] if short else []
-    lines += [f"{colours.place}also{colours.end} {places.brief(place)}" for place in short]
+    lines += [f"also {places.brief(place)}" for place in short]
     lines += [f"and {left} more places"] if left else []
     for text, where in shown.causes:
         lines += ["", f"{colours.bad}Caused by{colours.end} {text}"]
         for place in where:
             lines += _source(place, width, colours)
     lines += [""] if shown.calls else []
-    lines += [f"{colours.place}called from{colours.end} {places.brief(c)}" for c in shown.calls]
+    lines += [f"called from {places.brief(call)}" for call in shown.calls]
     if shown.hint:
         start = f"{colours.strong}{_WHAT_TO_DO.strip()}{colours.end} {shown.hint[0]}"
         lines += ["", start, *shown.hint[1:]]

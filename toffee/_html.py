@@ -81,6 +81,7 @@ _RULES = {
     ".tf-o": "color:var(--tf-op);font-weight:600",
     ".tf-t": "color:var(--tf-type)",
     ".tf-a": "color:var(--tf-attr)",
+    ".tf-whole": "white-space:nowrap",
     ".tf-bad": "color:var(--tf-bad);font-weight:600",
     ".tf-where": "color:var(--tf-dim);margin:10px 0 3px",
     ".tf-source": "border:1px solid var(--tf-line);border-radius:6px;padding:4px 0;"
@@ -278,7 +279,7 @@ class _Listing:
         if len(node.output) > MAX_ARGUMENTS:
             outputs.append("…")
         attributes = [
-            _span("a", _e(_attribute(attr), MAX_ATTRIBUTE))
+            _attribute_span(_e(_attribute(attr), MAX_ATTRIBUTE))
             for attr in node.attribute[:MAX_ARGUMENTS]
             if attr.type not in (Attribute.GRAPH, Attribute.GRAPHS)
         ]
@@ -332,6 +333,11 @@ def _attribute(attr: Attribute) -> str:
     from . import helper
 
     return helper.printable_attribute(attr)
+
+
+def _attribute_span(text: str) -> str:
+    """TEXT in the colour of attributes, on one line if it is not long."""
+    return _span("a tf-whole" if len(text) <= 48 else "a", text)
 
 
 def graph_page(graph: Graph) -> str:

@@ -78,6 +78,8 @@ class Journal:
             self._conversions.add(line)
         elif operator in _SCALAR_READS and line in self._conversions:
             return
+        if (operator, *line) in self._said:
+            return
         if what == "a value" and _guards.only_checks(sys._getframe(1), line):
             return
         self._say(operator, _LEAKS[what], self.place()._replace(operator=operator))
