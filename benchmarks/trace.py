@@ -60,7 +60,7 @@ def traced(n: int, model: torch.nn.Module | None = None, located: bool = False) 
     tracer = _tracing.Tracer()
     tracer.begin(
         journal.decompose,
-        _tracing.place,
+        journal.place,
         journal.leak,
         journal.lower,
         _tracing.whole_storage,

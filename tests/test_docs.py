@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("benchmarks/*.md")]
@@ -71,3 +72,41 @@ def test_every_link_to_a_file_leads_somewhere(page):
 def test_every_source_file_that_a_page_names_exists(page):
     for path in re.findall(r"`((?:csrc|toffee|tests|proto|tools)/[\w./]+)`", page.read_text()):
         assert (ROOT / path).exists(), f"{page.name}: {path}"
+
+
+# ---- images --------------------------------------------------------------------------------------
+
+IMAGES = [
+    (page, path)
+    for page in PAGES
+    for path in re.findall(r'(?:!\[[^]]*\]\(|src="|srcset=")([^)"]+\.png)', page.read_text())
+]
+
+
+@pytest.mark.parametrize(("page", "path"), IMAGES, ids=lambda x: Path(x).name)
+def test_every_image_of_a_page_is_there_in_both_themes_and_not_large(page, path):
+    light = page.parent / path.replace("-dark", "-light")
+    dark = page.parent / path.replace("-dark", "-light").replace("-light", "-dark")
+    assert light != dark
+    papers = []
+    for file in (light, dark):
+        with Image.open(file) as image:
+            image.verify()
+        with Image.open(file) as image:
+            assert image.format == "PNG" and 1200 <= image.width <= 1600
+            papers.append(sum(image.convert("RGB").getpixel((2, 2))))
+        assert file.stat().st_size <= 120_000
+    assert papers[0] > 700 and papers[1] < 100, "light is dark, or dark is light"
+
+
+def test_the_readme_shows_each_image_in_the_theme_of_the_reader_with_words_for_who_cannot_see_it():
+    text = (ROOT / "README.md").read_text()
+    pictures = re.findall(r"<picture>(.*?)</picture>", text, re.DOTALL)
+    shown = []
+    for picture in pictures:
+        (dark,) = re.findall(r'prefers-color-scheme: dark\)" srcset="([^"]+)"', picture)
+        ((light, alt),) = re.findall(r'<img src="([^"]+)"[^>]* alt="([^"]+)"', picture)
+        assert dark == light.replace("-light.png", "-dark.png") and len(alt) > 40
+        shown += [light, dark]
+    there = {f"docs/images/{path.name}" for path in (ROOT / "docs" / "images").iterdir()}
+    assert set(shown) == there and len(shown) == 8

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _core, helper
 from ._core import Attribute, Node, Tensor, TracedValue
+from ._places import Place, attach
 
 if TYPE_CHECKING:
     import torch
@@ -271,7 +272,7 @@ def lower(
     kwargs: dict[str, Any],
     results: tuple[Any, ...],
     *,
-    place: Callable[[], str],
+    place: Callable[[], Place],
 ) -> Any:
     """Ask LOWERING what a call of the operator FUNC means, and look at what it says.
 
@@ -302,17 +303,25 @@ def lower(
     except MemoryError:
         raise
     except Exception as error:
-        raise _core.TraceError(
-            f"the lowering of {func._schema}\n  {describe(lowering)} raised "
-            f"{type(error).__name__}: {error}\n  {place()}"
+        users = place()
+        raise attach(
+            _core.TraceError(
+                f"the lowering of {func._schema}\n  {describe(lowering)} raised "
+                f"{type(error).__name__}: {error}\n  {users}"
+            ),
+            [users],
         ) from error
     if given is NotImplemented:
         return given
     try:
         return _checked(given, expected, bool(func._schema.is_mutable))
     except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"the lowering of {func._schema}\n  {describe(lowering)} {error}\n  {place()}"
+        users = place()
+        raise attach(
+            type(error)(
+                f"the lowering of {func._schema}\n  {describe(lowering)} {error}\n  {users}"
+            ),
+            [users],
         ) from None
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from typing_extensions import Buffer, disjoint_base
 
 from ._picture import Picture  # type: ignore[import-untyped, unused-ignore]
+from ._places import Place  # type: ignore[import-untyped, unused-ignore]
 
 _T = TypeVar("_T")
 _Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
@@ -31,7 +32,11 @@ OPSET: Final[int]
 
 # ---- exceptions --------------------------------------------------------------------------------
 
-class Error(Exception): ...
+class Error(Exception):
+    places: tuple[Place, ...]
+    def _render_traceback_(self) -> list[str]: ...
+    def _repr_html_(self) -> str: ...
+
 class UnsupportedOperatorError(Error): ...
 class TraceError(Error): ...
 
@@ -40,7 +45,11 @@ class FormatError(Error, ValueError):
 
 class CheckError(Error, ValueError): ...
 class LimitError(Error): ...
-class TraceWarning(UserWarning): ...
+
+class TraceWarning(UserWarning):
+    places: tuple[Place, ...]
+    def _render_traceback_(self) -> list[str]: ...
+    def _repr_html_(self) -> str: ...
 
 # ---- graphs ------------------------------------------------------------------------------------
 
@@ -538,11 +547,11 @@ def passes() -> tuple[tuple[str, str], ...]: ...
 
 @disjoint_base
 class Tracer:
-    unsupported: list[tuple[str, str]]
+    unsupported: list[tuple[str, Place]]
     def begin(
         self,
         decompose: Callable[..., Any],
-        place: Callable[..., str],
+        place: Callable[..., Place],
         leak: Callable[..., None],
         lower: Callable[..., Any],
         whole_storage: Callable[..., Any],

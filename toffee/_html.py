@@ -13,7 +13,7 @@ from html import escape
 from . import _overview as overview
 from ._core import Attribute, Graph, Node, ValueInfo
 
-__all__ = ["graph_page"]
+__all__ = ["graph_page", "style"]
 
 #: Rows of nodes in a page, subgraphs and all, and the letters that they may take.
 MAX_NODES, MAX_LETTERS = 1_000, 600_000
@@ -28,11 +28,13 @@ MAX_NESTING = 6
 
 _LIGHT = (
     "--tf-ink:#1f2328;--tf-dim:#59636e;--tf-paper:#fff;--tf-soft:#f6f8fa;--tf-line:#d1d9e0;"
-    "--tf-op:#0550ae;--tf-name:#24292f;--tf-type:#116329;--tf-attr:#8250df;--tf-bar:#54aeff"
+    "--tf-op:#0550ae;--tf-name:#24292f;--tf-type:#116329;--tf-attr:#8250df;--tf-bar:#54aeff;"
+    "--tf-bad:#cf222e;--tf-mark:#fff8c5"
 )
 _DARK = (
     "--tf-ink:#f0f6fc;--tf-dim:#9198a1;--tf-paper:#0d1117;--tf-soft:#151b23;--tf-line:#3d444d;"
-    "--tf-op:#79c0ff;--tf-name:#e6edf3;--tf-type:#7ee787;--tf-attr:#d2a8ff;--tf-bar:#1f6feb"
+    "--tf-op:#79c0ff;--tf-name:#e6edf3;--tf-type:#7ee787;--tf-attr:#d2a8ff;--tf-bar:#1f6feb;"
+    "--tf-bad:#ff7b72;--tf-mark:#3a2d08"
 )
 #: How notebooks and documentation say which theme is on, whatever the system's is.
 _SAYS_LIGHT = (
@@ -79,11 +81,25 @@ _RULES = {
     ".tf-o": "color:var(--tf-op);font-weight:600",
     ".tf-t": "color:var(--tf-type)",
     ".tf-a": "color:var(--tf-attr)",
+    ".tf-whole": "white-space:nowrap",
+    ".tf-bad": "color:var(--tf-bad);font-weight:600",
+    ".tf-where": "color:var(--tf-dim);margin:10px 0 3px",
+    ".tf-source": "border:1px solid var(--tf-line);border-radius:6px;padding:4px 0;"
+    "background:var(--tf-soft);overflow-x:auto",
+    ".tf-line": "display:flex;padding:0 10px 0 7px;border-left:3px solid transparent",
+    ".tf-meant": "background:var(--tf-mark);border-left-color:var(--tf-bad)",
+    ".tf-meant code": "font-weight:600",
+    ".tf-no": "color:var(--tf-dim);font:12px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,"
+    "'DejaVu Sans Mono',monospace;min-width:3em;margin-right:14px;text-align:right;"
+    "user-select:none",
+    ".tf-next": "margin-top:10px",
     ".tf-note": "color:var(--tf-dim);font-style:italic;padding:3px 4px",
 }
 
 
-def _style() -> str:
+def style() -> str:
+    """The style sheet, for elements of class toffee-graph only."""
+
     def themed(says: Iterable[str], colours: str) -> str:
         return ",".join(f"{where} .toffee-graph" for where in says) + "{" + colours + "}"
 
@@ -263,7 +279,7 @@ class _Listing:
         if len(node.output) > MAX_ARGUMENTS:
             outputs.append("…")
         attributes = [
-            _span("a", _e(_attribute(attr), MAX_ATTRIBUTE))
+            _attribute_span(_e(_attribute(attr), MAX_ATTRIBUTE))
             for attr in node.attribute[:MAX_ARGUMENTS]
             if attr.type not in (Attribute.GRAPH, Attribute.GRAPHS)
         ]
@@ -319,6 +335,11 @@ def _attribute(attr: Attribute) -> str:
     return helper.printable_attribute(attr)
 
 
+def _attribute_span(text: str) -> str:
+    """TEXT in the colour of attributes, on one line if it is not long."""
+    return _span("a tf-whole" if len(text) <= 48 else "a", text)
+
+
 def graph_page(graph: Graph) -> str:
     """The summary and the listing of GRAPH as a piece of HTML; at most about a megabyte."""
     nodes = list(graph)
@@ -341,7 +362,7 @@ def graph_page(graph: Graph) -> str:
     rows = listing.nodes(nodes)
     parts = [
         '<div class="toffee-graph">',
-        _style(),
+        style(),
         f'<div class="tf-head"><b>{_e(graph.name) or "graph"}</b> {_span("dim", "toffee.Graph")}'
         "</div>",
         f'<div class="tf-facts">{" · ".join(facts)}</div>',

@@ -14,25 +14,15 @@ from typing import NamedTuple
 
 from . import _core
 from ._core import Attribute, Graph, Node, Tensor, ValueInfo
+from ._places import MAX_NAME as MAX_NAME
+from ._places import plain as plain
 
-#: Longest text shown for one name; longer ones end in "…".
-MAX_NAME = 120
 #: Deepest module path that is told apart.
 MAX_DEPTH = 16
 
 _DTYPE = {number: same or name.lower() for number, name, same, _ in _core.dtype_table()}
 _SOURCE = re.compile(r"[^\n]{1,300}:\d{1,9}")
 _UNITS = ("", " k", " M", " G", " T")
-
-
-def plain(text: str, limit: int = MAX_NAME) -> str:
-    """TEXT in at most LIMIT characters, with escapes for what does not print (controls, lone
-    surrogates, marks that turn the direction of writing)."""
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def number(count: int) -> str:

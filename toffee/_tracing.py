@@ -7,33 +7,24 @@ operator has no lowering, when a value leaves the trace, and when an error needs
 from __future__ import annotations
 
 import contextlib
-import linecache
 import os
 import random
 import sys
-import sysconfig
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from . import _builder, _core, _decompositions, _guards, _switches
+from . import _builder, _core, _decompositions, _guards, _places, _switches
+from ._places import Place, is_internal
 
-#: Files whose lines say nothing to the user: PyTorch's, ours, and code made at run time.
-_INTERNAL = (
-    os.path.dirname(torch.__file__) + os.sep,
-    os.path.dirname(__file__) + os.sep,
-    "<frozen ",
-    "<eval_with_key",
-)
 #: Files whose lines are better than none, and those there that say nothing either.
 _LAYERS = os.path.join(os.path.dirname(torch.__file__), "nn", "")
 _NO_LAYERS = (_LAYERS + "functional.py", os.path.join(_LAYERS, "modules", "module.py"))
-_STDLIB = sysconfig.get_path("stdlib") + os.sep
-_PACKAGES = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
 
 class Tracer(_core.Tracer, TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -65,9 +56,11 @@ _SCALAR_READS = frozenset({"aten::item", "aten::is_nonzero", "aten::_local_scala
 class Journal:
     """What a trace has to say, each thing once, and the stack of operators being taken apart."""
 
-    def __init__(self, strict: bool) -> None:
+    def __init__(self, strict: bool, parts: Sequence[tuple[str, torch.nn.Module]] = ()) -> None:
         self.strict = strict
-        self.leaks: list[str] = []
+        #: What strict=True refused, and where.
+        self.leaks: list[tuple[str, Place]] = []
+        self._parts = parts
         self._said: set[tuple[str, str, int]] = set()
         self._conversions: set[tuple[str, int]] = set()
         self._stack: list[Any] = []
@@ -80,14 +73,16 @@ class Journal:
         toffee.TraceError
             With ``strict=True``; the export fails even if the model catches it.
         """
-        place = user_line()
+        line = user_line()
         if "::" not in operator:
-            self._conversions.add(place)
-        elif operator in _SCALAR_READS and place in self._conversions:
+            self._conversions.add(line)
+        elif operator in _SCALAR_READS and line in self._conversions:
             return
-        if what == "a value" and _guards.only_checks(sys._getframe(1), place):
+        if (operator, *line) in self._said:
             return
-        self._say(operator, _LEAKS[what], place)
+        if what == "a value" and _guards.only_checks(sys._getframe(1), line):
+            return
+        self._say(operator, _LEAKS[what], self.place()._replace(operator=operator))
 
     def hidden_input(self, name: str, owner: Any, place: tuple[str, int]) -> None:
         """Warn about the tensor NAME in an argument that nobody knows how to take apart."""
@@ -95,7 +90,7 @@ class Journal:
             name,
             f"is a tensor inside of a {type(owner).__name__}, which is no known container: it is "
             "a constant of the graph. torch.utils._pytree.register_pytree_node makes it an input",
-            place,
+            Place(*place),
         )
 
     @contextlib.contextmanager
@@ -107,21 +102,55 @@ class Journal:
         for name, state in _dice_states().items():
             if name in before and before[name] != state:
                 text = f"was drawn from while the model ran: {_BAKED}"
-                self._say(f"the random generator of {name}", text, place)
+                self._say(f"the random generator of {name}", text, Place(*place))
 
-    def _say(self, subject: str, text: str, place: tuple[str, int]) -> None:
-        if (subject, *place) in self._said:
+    def _say(self, subject: str, text: str, place: Place) -> None:
+        if (subject, place.file, place.line) in self._said:
             return
-        self._said.add((subject, *place))
-        text = f"{subject} {text}\n  {describe(*place)}"
+        self._said.add((subject, place.file, place.line))
+        text = f"{subject} {text}"
         if self.strict:
-            self.leaks.append(text)
-            raise _core.TraceError(text)
-        warnings.warn_explicit(text, _core.TraceWarning, *place)
+            self.leaks.append((f"{text}\n  {place}", place))
+            self.refuse()
+        warning = _places.attach(_core.TraceWarning(text), [place])
+        warnings.warn_explicit(warning, None, place.file, place.line)
+
+    def refuse(self) -> None:
+        """Raise the first of what ``strict=True`` refused, if there was any."""
+        for text, place in self.leaks[:1]:
+            raise _places.attach(_core.TraceError(text), [place])
+
+    # -- where the program is
+
+    def place(self) -> Place:
+        """The user's line that is running, and the module that it is in."""
+        frame: FrameType | None = sys._getframe(1)
+        users, outermost, module = None, frame, ""
+        while frame is not None:
+            outermost = frame
+            if users is None and not is_internal(frame.f_code.co_filename):
+                users = frame
+            module = module or self._module_of(frame)
+            frame = frame.f_back
+        found = users or outermost
+        assert found is not None
+        return _places.of_frame(found, found.f_lineno, module)
+
+    def locate(self, error: _core.Error) -> None:
+        """Give ERROR, which went through the model, its place if it has none."""
+        if not error.places:
+            _places.attach(error, _places.of_traceback(error.__traceback__, self._module_of)[-1:])
+
+    def _module_of(self, frame: FrameType) -> str:
+        """The path of the module that FRAME calls; empty if it calls none of the model's."""
+        if frame.f_code is not MODULE_CALL:
+            return ""
+        called = frame.f_locals.get("self")
+        return next((path for path, part in self._parts if part is called), "")
 
     def lower(self, builder: _builder.GraphBuilder, *call: Any) -> Any:
         """Ask a registered lowering; see :func:`toffee._builder.lower`."""
-        return _builder.lower(builder, *call, place=place)
+        return _builder.lower(builder, *call, place=self.place)
 
     def decompose(self, tracer: Tracer, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Run FUNC in pieces that come back to the tracer; NotImplemented if PyTorch knows none."""
@@ -255,7 +284,7 @@ def _pad_packed(data: Any, batch_sizes: Any, batch_first: Any, value: Any, lengt
 
 def _refuse(name: str, instead: str) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise _core.TraceError(f"{name} has no form in a graph: {instead}\n  {place()}")
+        raise _core.TraceError(f"{name} has no form in a graph: {instead}\n  {Place(*user_line())}")
 
     return refuse
 
@@ -352,15 +381,9 @@ def whole_storage(tensor: torch.Tensor) -> torch.Tensor:
 def user_line() -> tuple[str, int]:
     """File and line of the innermost frame that is neither PyTorch's, Python's nor ours."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and _is_internal(frame.f_code.co_filename):
+    while frame.f_back is not None and is_internal(frame.f_code.co_filename):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
-
-
-def _is_internal(filename: str) -> bool:
-    if filename.startswith(_STDLIB):
-        return not any(folder in filename for folder in _PACKAGES)
-    return filename.startswith(_INTERNAL)
 
 
 class Sources:
@@ -380,30 +403,8 @@ class Sources:
     def __call__(self, filename: str) -> tuple[str, bool] | None:
         """What FILENAME is called, and whether it is the user's or else a layer's of PyTorch; None
         for other files of PyTorch, Python and toffee."""
-        is_users = not _is_internal(filename)
+        is_users = not is_internal(filename)
         if not is_users and (not filename.startswith(_LAYERS) or filename in _NO_LAYERS):
             return None
         name = next((filename[len(f) :] for f in self._folders if filename.startswith(f)), filename)
         return name.encode("utf-8", "backslashreplace").decode(), is_users
-
-
-def place_of(error: BaseException) -> str:
-    """The user's line that ERROR came from, for messages."""
-    place = None
-    trace = error.__traceback__
-    while trace is not None:
-        if place is None or not _is_internal(trace.tb_frame.f_code.co_filename):
-            place = trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        trace = trace.tb_next
-    return describe(*place) if place is not None else ""
-
-
-def describe(filename: str, line: int) -> str:
-    """``file:line: source text``, for messages."""
-    text = linecache.getline(filename, line).strip()
-    return f"{filename}:{line}: {text}" if text else f"{filename}:{line}"
-
-
-def place() -> str:
-    """The user's line that is running, for messages."""
-    return describe(*user_line())

@@ -16,6 +16,9 @@ TraceWarning               a value that depends on an input left the trace      
 
 Besides these, functions raise what Python has for the case: TypeError and ValueError for wrong
 arguments, OSError (with ``errno``) for files, MemoryError.
+
+What is about lines of the user's program has them as ``.places``, a tuple of :class:`Place` (empty
+in others); what stands there is a note below the message.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from ._core import (
     TraceWarning,
     UnsupportedOperatorError,
 )
+from ._places import Place
 
 __all__ = [
     "BackendError",
@@ -36,6 +40,7 @@ __all__ = [
     "Error",
     "FormatError",
     "LimitError",
+    "Place",
     "TraceError",
     "TraceWarning",
     "UnsupportedOperatorError",

@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
-from . import _core, _models, _structure, _tracing, _verify, lowering, optimizer
+from . import _core, _models, _places, _structure, _tracing, _verify, lowering, optimizer
 from . import io as toffee_io
+from ._places import Place
 
 __all__ = ["export"]
 
@@ -316,16 +317,22 @@ def _step(step: str) -> str:
     return step if step.isdigit() else repr(step)
 
 
-def _unsupported(rows: list[tuple[str, str]], hole: str) -> _core.UnsupportedOperatorError:
+def _unsupported(rows: list[tuple[str, Place]], hole: str) -> _core.UnsupportedOperatorError:
     """One error for all operators that are missing."""
     counts = Counter(operator for operator, _ in rows) or Counter([hole])
     lines = []
+    first: list[Place] = []
+    rest: list[Place] = []
     for operator, count in counts.most_common():
         lines.append(f"  {operator} ({count} call{'s' if count > 1 else ''})")
-        places = dict.fromkeys(where for name, where in rows if name == operator)
-        lines += [f"    {where}" for where in list(places)[:5]]
+        found = dict.fromkeys(
+            place._replace(operator=operator) for name, place in rows if name == operator
+        )
+        lines += [f"    {text}" for text in list(dict.fromkeys(map(str, found)))[:5]]
+        first += list(found)[:1]
+        rest += list(found)[1:]
     plural = "operators have" if len(counts) > 1 else "operator has"
-    return _core.UnsupportedOperatorError(
+    error = _core.UnsupportedOperatorError(
         f"{len(counts)} {plural} no form in ONNX opset 20 here:\n"
         + "\n".join(lines)
         + "\nWhat to do: fallback='aten' keeps them as nodes of PyTorch's own operators; or write "
@@ -333,6 +340,7 @@ def _unsupported(rows: list[tuple[str, str]], hole: str) -> _core.UnsupportedOpe
         "one of a domain of your own (docs/register_lowering.md):\n"
         + _example(counts.most_common(1)[0][0])
     )
+    return _places.attach(error, first + rest)
 
 
 def _example(operator: str) -> str:
@@ -372,9 +380,13 @@ def _run(model: _models.Model, call: _Call) -> Any:
         found = re.search(r"HigherOrderOperator (\w+)", str(error))
         if found is None:
             raise
-        raise _core.TraceError(
-            f"{found[1]}, like other operators that take functions, has no form in a graph here: "
-            f"write it with ordinary ones\n  {_tracing.place_of(error)}"
+        users = _places.of_traceback(error.__traceback__)[-1:]
+        raise _places.attach(
+            _core.TraceError(
+                f"{found[1]}, like other operators that take functions, has no form in a graph "
+                f"here: write it with ordinary ones\n  {''.join(map(str, users))}"
+            ),
+            [place._replace(operator=found[1]) for place in users],
         ) from error
 
 
@@ -391,11 +403,11 @@ def _trace(
     module = _models.module_of(model)
     state = _models.known_state(module)
     parts = _models.parts(module)
-    journal = _tracing.Journal(strict)
+    journal = _tracing.Journal(strict, parts)
     tracer = _tracing.Tracer()  # type: ignore[no-untyped-call]
     tracer.begin(
         journal.decompose,
-        _tracing.place,
+        journal.place,
         journal.leak,
         journal.lower,
         _tracing.whole_storage,
@@ -419,9 +431,12 @@ def _trace(
             journal.dice(_models.definition(model)),
             _tracing.recording(tracer),
         ):
-            output = _run(model, call)
-        if journal.leaks:
-            raise _core.TraceError(journal.leaks[0])
+            try:
+                output = _run(model, call)
+            except _core.Error as error:
+                journal.locate(error)
+                raise
+        journal.refuse()
         tensors = _output_tensors(output)
         names = _chosen_names(call.output_names, len(tensors), "output")
         for chosen in names:

@@ -3,6 +3,54 @@
 
 #include <string.h>
 
+/* What IPython and Jupyter ask an exception for; toffee._display knows it. */
+static PyObject *
+error_ask(PyObject *self, const char *function)
+{
+    PyObject *home = PyImport_ImportModule("toffee._display");
+    PyObject *made = home != NULL ? PyObject_CallMethod(home, function, "O", self) : NULL;
+
+    Py_XDECREF(home);
+    return made;
+}
+
+static PyObject *
+error_render_traceback(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return error_ask(self, "traceback_lines");
+}
+
+static PyObject *
+error_repr_html(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return error_ask(self, "error_page");
+}
+
+static PyMethodDef error_methods[] = {
+    {"_render_traceback_", error_render_traceback, METH_NOARGS,
+     "_render_traceback_($self, /)\n--\n\nThe lines that IPython prints of the error."},
+    {"_repr_html_", error_repr_html, METH_NOARGS,
+     "_repr_html_($self, /)\n--\n\nThe error and the user's lines that it is about, as HTML."},
+};
+
+/* Gives the class ERROR what shows the user's source: `places`, empty until an error has some, and
+ * the methods above. 0, or -1 with an exception set. */
+static int
+error_show_places(PyObject *error)
+{
+    PyObject *none = PyTuple_New(0);
+    int rc = none != NULL ? PyObject_SetAttrString(error, "places", none) : -1;
+
+    Py_XDECREF(none);
+    for (size_t i = 0; rc == 0 && i < TOFFEE_COUNTOF(error_methods); i++) {
+        PyObject *method = PyDescr_NewMethod((PyTypeObject *)error, &error_methods[i]);
+
+        rc = method != NULL ? PyObject_SetAttrString(error, error_methods[i].ml_name, method) : -1;
+        Py_XDECREF(method);
+    }
+    return rc;
+}
+
 int
 PyToffee_Err_Init(PyObject *module)
 {
@@ -49,7 +97,8 @@ PyToffee_Err_Init(PyObject *module)
         "toffee.TraceWarning",
         "A value that depends on an input left the trace: the graph has it as it was in this run.",
         PyExc_UserWarning, NULL);
-    if (state->TraceWarning == NULL) {
+    if (state->TraceWarning == NULL || error_show_places(state->Error) < 0 ||
+        error_show_places(state->TraceWarning) < 0) {
         return -1;
     }
     return PyModule_AddObjectRef(module, "TraceWarning", state->TraceWarning);

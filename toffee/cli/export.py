@@ -240,6 +240,8 @@ def _run(args: argparse.Namespace) -> int | None:
             raise
         # These tell the user's lines, and what to do: a line for each.
         say(f"toffee: {error}")
+        for note in getattr(error, "__notes__", ()):
+            say(note)
         return 1
     if target is None and os.path.isfile(args.out):
         graph = io.load(args.out)
