@@ -396,10 +396,12 @@ class Picture:
 
     @cached_property
     def svg(self) -> str:
+        """The picture as an SVG document; it follows the theme that it was made with."""
         return _svg(self._scene, self._layout, self._theme, self._name)
 
     @cached_property
     def dot(self) -> str:
+        """The same graph in Graphviz's language."""
         return _dot(self._scene, self._theme)
 
     def png(self) -> bytes:

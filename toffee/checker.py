@@ -31,6 +31,16 @@ def check_graph(graph: Graph) -> None:
     -----
     Takes time in proportion to the nodes; weights are not read. Source of the rules: ``onnx.defs``
     at opset 20.
+
+    Examples
+    --------
+    >>> import toffee
+    >>> relu = toffee.helper.make_node("Relu", ["x"], ["y"])
+    >>> toffee.checker.check_graph(toffee.helper.make_graph([relu], "net", ["x"], ["y"]))
+    >>> relu.op_type = "Rely"
+    >>> toffee.checker.check_graph(toffee.helper.make_graph([relu], "net", ["x"], ["y"]))
+    Traceback (most recent call last):
+    toffee.CheckError: ...
     """
     _core.check_graph(graph)
 

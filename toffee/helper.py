@@ -333,6 +333,17 @@ def make_graph(
     doc_string : str, optional
     value_info : iterable of ValueInfo, optional
         Types of values between the nodes.
+
+    Examples
+    --------
+    >>> from toffee import Tensor, helper
+    >>> x = helper.make_tensor_value_info("x", Tensor.FLOAT, ["batch", 3])
+    >>> node = helper.make_node("Softmax", ["x"], ["y"], axis=1)
+    >>> print(helper.make_graph([node], "net", [x], ["y"]))
+    graph(%x : Float(batch, 3)) {
+      %y = Softmax[axis=1](%x)
+      return (%y)
+    }
     """
     graph = Graph(name=name, node=nodes)
     graph.initializer.extend(initializer or ())

@@ -165,7 +165,7 @@ def prepare(graph: Graph, device: str = "CPU") -> TorchRep:
 
 
 def run(graph: Graph | base.Rep, inputs: base.Inputs = (), **kwargs: Any) -> Outputs:
-    """Run a graph, or what :func:`prepare` returned, once; see :meth:`toffee.backend.Rep.run`.
+    """Run a graph, or what :func:`prepare` returned, once; see :meth:`toffee.backend.base.Rep.run`.
 
     Keyword arguments are those of :func:`prepare`.
     """
@@ -174,7 +174,7 @@ def run(graph: Graph | base.Rep, inputs: base.Inputs = (), **kwargs: Any) -> Out
 
 def run_node(node: Node, inputs: base.Inputs = (), **kwargs: Any) -> Outputs:
     """Run one node on the values of its inputs, in order, left-out ones skipped; see
-    :func:`toffee.backend.base.run_single_node`."""
+    :func:`toffee.backend.onnxruntime.run_node`."""
     return base.run_single_node(prepare, node, inputs, **kwargs)
 
 
