@@ -31,6 +31,7 @@ PAGES = [
 MARKS = {
     "continues": "runs after the block before it, in the same namespace and folder",
     "output": "is what the block before it prints; an ellipsis stands for anything",
+    "file NAME": "is what a file of that name holds, in the folder of the session",
     "needs caffe2": "is run by tests/c2, where Caffe2's runtime is",
     "needs torchvision": "imports torchvision, which needs help beside a CPU build of PyTorch",
 }
@@ -165,7 +166,12 @@ if any("needs torchvision" in step["marks"] for step in steps):
     __import__("seed_models").import_torchvision()
 SHELL = 'python() { "$TOFFEE_PYTHON" "$@"; }; toffee() { python -m toffee "$@"; }; set -eo pipefail'
 for step in steps:
-    if step["language"] == "python":
+    name = next((mark[5:] for mark in step["marks"] if mark.startswith("file ")), None)
+    if name:
+        with open(name, "w") as file:
+            file.write(step["text"])
+        outputs.append("")
+    elif step["language"] == "python":
         with open(step["file"], "w") as file:
             file.write(step["text"])
         with contextlib.redirect_stdout(io.StringIO()) as printed:
