@@ -96,3 +96,13 @@ def parameters(name: str) -> tuple[set[str], set[str]] | None:
 def test_a_docstring_that_describes_parameters_describes_those_that_there_are(name):
     taken, described = parameters(name)
     assert described == taken
+
+
+#: For those who write backends: its functions are described in prose.
+INSIDE = "toffee.backend.base."
+
+
+@pytest.mark.parametrize("name", [n for n in OBJECTS if inspect.isfunction(OBJECTS[n])])
+def test_a_function_of_several_arguments_describes_them(name):
+    taken = set(inspect.signature(OBJECTS[name]).parameters) - {"self"}
+    assert len(taken) < 2 or name.startswith(INSIDE) or parameters(name)

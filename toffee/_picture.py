@@ -437,7 +437,13 @@ class Picture:
         return bytes(cairosvg.svg2png(bytestring=svg.encode(), scale=2))
 
     def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
-        """Write the picture to PATH: as FORMAT, or as what the name ends in, or as SVG.
+        """Write the picture to a file.
+
+        Parameters
+        ----------
+        path : path
+        format : {"svg", "dot", "png"}, optional
+            By default what the name ends in, or SVG.
 
         Raises
         ------

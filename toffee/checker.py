@@ -48,6 +48,11 @@ def check_graph(graph: Graph) -> None:
 def check_node(node: Node) -> None:
     """Check one node against its operator, without the graph around it.
 
+    Parameters
+    ----------
+    node : Node
+        Of ONNX's own domain at opset 20; one of another domain is taken as it is.
+
     Raises
     ------
     toffee.CheckError

@@ -23,6 +23,11 @@ def _is_path(f: object) -> bool:
 def format_of(f: object, format: str | None) -> str:
     """``"toffee"`` or ``"onnx"``: what FORMAT says, or else the ending of a path F.
 
+    Parameters
+    ----------
+    f : path or file object
+    format : {"toffee", "onnx"}, optional
+
     Raises
     ------
     ValueError
@@ -206,8 +211,26 @@ def dumps(
     export_params: bool = True,
     ir_version: int | None = None,
 ) -> bytes:
-    """The bytes that :func:`save` would write, on the same terms; ``format`` defaults to
-    ``"toffee"``.
+    """The bytes that :func:`save` would write.
+
+    Parameters
+    ----------
+    graph : Graph
+    format : {"toffee", "onnx"}, optional
+        By default ``"toffee"``.
+    export_params : bool
+        As for :func:`save`.
+    ir_version : {1, 2}, optional
+        As for :func:`save`.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    toffee.UnsupportedOperatorError, toffee.LimitError, MemoryError, RuntimeError
+        As :func:`save`.
     """
     chosen = format_of(None, format)
     return _core.dumps(

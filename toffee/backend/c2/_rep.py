@@ -324,9 +324,24 @@ def prepare(
 
 
 def run(target: Graph | Rep, inputs: Inputs = (), **kwargs: Any) -> Outputs:
-    """Run a graph once, or what :func:`prepare` returned; ``kwargs`` are those of ``prepare``.
+    """Run a graph once, or what :func:`prepare` returned.
 
-    Inputs, outputs and errors are those of :meth:`toffee.backend.base.Rep.run`.
+    Parameters
+    ----------
+    target : Graph or Rep
+    inputs : array, sequence of arrays, or mapping from input names to arrays
+        As for :meth:`toffee.backend.base.Rep.run`.
+    **kwargs
+        Of :func:`prepare`.
+
+    Returns
+    -------
+    Outputs
+
+    Raises
+    ------
+    toffee.BackendError
+        As :func:`prepare` and ``Rep.run``.
     """
     return base.run_graph(prepare, target, inputs, **kwargs)
 
