@@ -80,6 +80,13 @@ class Block:
         """What a command says with --help: tests/test_cli_docs.py holds it against the program."""
         return self.page.name == "command_line.md" and self.text.startswith("usage: toffee")
 
+    @property
+    def unsafe(self) -> list[str]:
+        """Commands of a shell block that a test must not run."""
+        lines = self.text.replace("\\\n", " ").splitlines() if self.language == "sh" else []
+        commands = [part.strip() for line in lines for part in re.split(r"\||&&|;", line)]
+        return [command for command in commands if command and not SAFE.match(command)]
+
     def marked(self, mark: str) -> bool:
         return mark in self.marks
 
@@ -191,6 +198,8 @@ with open("outputs.json", "w") as file:
 def run(session: list[Block], folder: Path) -> None:
     """Run the blocks of SESSION in FOLDER and hold the outputs against those that are shown."""
     programs = [block for block in session if block.runs]
+    for block in programs:
+        assert not block.unsafe, f"{block.where}: not run in a test: {block.unsafe}; mark the block"
     steps = [
         {
             "where": block.where,
