@@ -68,7 +68,7 @@ nitpicky = True
 _TYPES = r"py:(class|obj|data|meth|func|attr|exc|mod)"
 nitpick_ignore_regex = [
     # Others' names. intersphinx would know them, but has to fetch their lists at every build.
-    (_TYPES, r"(collections|ctypes|numpy|np|npt|onnx|os|torch|types|typing|typing_extensions)\..*"),
+    (_TYPES, r"(collections|numpy|np|npt|onnx|os|types|typing|torch(?!\.toffee))\..*"),
     # Standard-library names as annotations say them.
     (_TYPES, r"(Any|BinaryIO|Buffer|Callable|Iterable|Iterator|Mapping|ModuleType|Sequence)"),
     # Names for type checkers only: what a run takes (Rep.run says it), and "the same as given".

@@ -5,6 +5,7 @@ That the whole site builds without a warning is what ``make docs`` says, in CI.
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import torch
 from docs_blocks import DOCS, ROOT
 
+import toffee
 from toffee import _core
 
 sys.path.insert(0, str(DOCS / "_ext"))
@@ -66,6 +68,17 @@ def test_the_stub_gives_the_reference_types_and_signatures():
     assert signatures["Repeated.pop"][0] == "(index: SupportsIndex=-1, /)"
     assert signatures["Graph.picture"][1] == "toffee.Picture"
     assert "self" not in "".join(arguments for arguments, _ in signatures.values())
+
+
+def test_the_reference_has_everything_that_import_toffee_gives():
+    documented = "\n".join(page.read_text() for page in [*DOCS.glob("api/*.rst")])
+    modules = set(re.findall(r"automodule:: (\S+)\n   :members:", documented))
+    named = set(re.findall(r"auto(?:function|class|exception):: (?:toffee\.)?(\w+)", documented))
+    for name in toffee.__all__:
+        value = getattr(toffee, name)
+        if inspect.ismodule(value) or getattr(value, "__name__", name) != name:
+            continue  # modules have pages, and GraphProto is another name of Graph
+        assert name in named or value.__module__ in modules, f"{name} is on no page of docs/api"
 
 
 def test_every_page_is_in_the_toctree_of_an_index():
