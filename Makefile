@@ -4,6 +4,7 @@
 # make test-c2 fetch Caffe2 (882 MB, once) and run the tests that need it
 # make bench   measure export, load and check beside their peers
 # make lint    ruff and clang-format, in check mode
+# make docs    the documentation as a site, build/docs/index.html
 # make help    the rest
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ CC_SOURCES := $(wildcard toffee/backend/c2/*.cc)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models bench screenshots notebooks lint format fuzz fuzz-load fuzz-programs sanitize clean
+.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models bench screenshots notebooks docs lint format fuzz fuzz-load fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -75,6 +76,11 @@ screenshots: setup
 # make notebooks  run docs/notebooks; what they show is then in build/notebooks
 notebooks: setup caffe2
 	$(TEST_ENV) $(BIN)/python tools/notebooks --run
+
+# make docs NOTEBOOKS=1  the same, with the notebooks executed
+docs: setup
+	TOFFEE_DOCS_NOTEBOOKS=$(NOTEBOOKS) $(BIN)/python -m sphinx -q -n -W --keep-going \
+	-d build/docs-doctrees docs build/docs
 
 lint: $(VENV)/.made
 	$(BIN)/ruff check .

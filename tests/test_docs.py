@@ -1,70 +1,103 @@
-"""The documentation is true: its Python runs, its commands exist, its links lead somewhere."""
+"""The documentation is true: its blocks run, its commands exist, its links lead somewhere."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
+import docs_blocks
 import pytest
+from docs_blocks import BLOCKS, DOCS, MARKS, PAGES, REASONS, ROOT
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("benchmarks/*.md")]
-#: Their Python needs Caffe2's runtime: tests/c2/test_caffe2_docs.py runs it.
-CAFFE2_PAGES = ["docs/backend_c2.md"]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SESSIONS = docs_blocks.sessions(caffe2=False)
 
 
-def blocks(language: str) -> list[tuple[str, str]]:
-    """(page and number, text) of every fenced block of LANGUAGE."""
-    found = []
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session[0].where)
+def test_every_block_runs_and_prints_what_is_shown(session, tmp_path):
+    docs_blocks.run(session, tmp_path)
+
+
+def test_every_block_is_run_or_says_why_not():
+    """If this fails: write <!-- test: … --> (.. test: … in .rst) before the block, with one of
+    MARKS or "not run: REASON" of tests/docs_blocks.py."""
+    for block in BLOCKS:
+        assert block.language, f"{block.where}: a block without a language"
+        for mark in block.marks:
+            known = mark in MARKS or mark.removeprefix("not run: ") in REASONS
+            known = known or re.fullmatch(r"file \w+\.py", mark)
+            assert known, f"{block.where}: '{mark}' is no mark that tests/docs_blocks.py knows"
+        said = block.runs or block.reason or block.marked("output") or block.is_help
+        assert said, f"{block.where}: this {block.language} block is not run, and does not say why"
+
+
+def test_blocks_of_the_shell_that_are_run_call_nothing_but_toffee():
+    for block in BLOCKS:
+        said = f"{block.where}: {block.unsafe} are not run in a test: mark the block"
+        assert not (block.runs and block.unsafe), said
+
+
+def test_a_block_that_would_change_the_machine_is_not_run(tmp_path):
+    for text in ("touch here\n", "toffee --help && touch here\n", "pip install nothing\n"):
+        block = docs_blocks.Block(ROOT / "README.md", 1, "sh", text)
+        with pytest.raises(AssertionError, match="mark the block"):
+            docs_blocks.run([block], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_reason_for_not_running_a_block_is_one_that_a_block_has():
+    assert {block.reason for block in BLOCKS} == {*REASONS, None}
+
+
+def test_no_page_hides_code_from_these_tests():
+    """Literal blocks of reStructuredText (a paragraph that ends in ::) and indented ones."""
+    for page in DOCS.rglob("*.rst"):
+        for line in page.read_text().splitlines():
+            assert line.lstrip().startswith("..") or not line.endswith("::"), f"{page.name}: {line}"
     for page in PAGES:
-        for i, (kind, text) in enumerate(FENCE.findall(page.read_text())):
-            if kind == language:
-                found.append((f"{page.relative_to(ROOT)}#{i}", text))
-    return found
+        fences = page.read_text().count("\n```") if page.suffix == ".md" else 0
+        assert fences % 2 == 0, f"{page.name}: a fence is not closed"
 
 
-HERE = [block for block in blocks("python") if block[0].partition("#")[0] not in CAFFE2_PAGES]
+def test_a_listing_that_differs_is_seen():
+    printed = "graph(%x : Float(2)) {\n  %1 = Relu(%x)\n  return (%1)\n}\n"
+    assert docs_blocks.shows(printed, printed)
+    assert docs_blocks.shows("graph(%x : …) {\n…\n}\n", printed)
+    assert not docs_blocks.shows("graph(%y : …) {\n…\n}\n", printed)
+    assert not docs_blocks.shows("graph(%x : …) {\n  %1 = Relu(%x)\n}\n", printed)
 
 
-@pytest.mark.parametrize(("where", "code"), HERE, ids=lambda x: x.split("\n")[0][:40])
-def test_every_python_block_runs(where, code, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{where}:\n{done.stderr}"
-
-
-def test_the_listing_in_the_readme_is_the_one_that_its_program_prints(tmp_path):
-    (_, code), *_ = blocks("python")
-    (_, listing), *_ = blocks("text")
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
-    )
-    for shown, printed in zip(listing.splitlines(), done.stdout.splitlines(), strict=True):
-        pattern = ".*".join(re.escape(part) for part in shown.split("…"))
-        assert re.fullmatch(pattern, printed), f"{shown!r} is printed as {printed!r}"
+def test_a_block_that_fails_fails_the_test(tmp_path):
+    block = docs_blocks.Block(ROOT / "README.md", 1, "python", "raise KeyError('here')\n")
+    with pytest.raises(AssertionError, match="KeyError: 'here'"):
+        docs_blocks.run([block], tmp_path)
+    block = docs_blocks.Block(ROOT / "README.md", 1, "sh", "toffee check nothing.onnx\n")
+    with pytest.raises(AssertionError, match=r"nothing\.onnx"):
+        docs_blocks.run([block], tmp_path)
 
 
 def test_every_make_target_in_the_documentation_exists():
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for where, text in blocks("sh"):
-        for target in re.findall(r"^make ([a-z0-9-]+)", text, re.MULTILINE):
-            assert target in targets, f"{where}: make {target}"
+    for block in BLOCKS:
+        if block.language == "sh":
+            for target in re.findall(r"^make ([a-z0-9-]+)", block.text, re.MULTILINE):
+                assert target in targets, f"{block.where}: make {target}"
 
 
 def test_every_path_in_a_command_exists():
-    for where, text in blocks("sh"):
-        for path in re.findall(r"(?<![\w/.])((?:benchmarks|tests|tools|examples)/[\w./]+)", text):
-            assert (ROOT / path).exists(), f"{where}: {path}"
+    for block in BLOCKS:
+        if block.language == "sh":
+            found = re.findall(
+                r"(?<![\w/.])((?:benchmarks|tests|tools|examples)/[\w./]+)", block.text
+            )
+            for path in found:
+                assert (ROOT / path).exists(), f"{block.where}: {path}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_to_a_file_leads_somewhere(page):
-    for target in re.findall(r"\]\((?!https?:|%)([^)#]+)", page.read_text()):
+    """In Markdown, as GitHub shows it. The site's references are checked as it is built."""
+    text = page.read_text() if page.suffix == ".md" else ""
+    for target in re.findall(r"\]\((?!https?:|%)([^)#]+)", text):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 

@@ -62,7 +62,7 @@ class Row:
 
 @dataclass
 class Report:
-    """What :func:`compare` found. ``print`` it, let a notebook show it, or :meth:`plot` it.
+    """What :func:`toffee.compare` found. ``print`` it, let a notebook show it, or :meth:`plot` it.
 
     Attributes
     ----------
@@ -433,6 +433,18 @@ def compare(
     Every node runs once in each backend, and the whole graph once more for its outputs. Each
     backend holds the values that are still needed; those of at most 64 nodes in a row come on top,
     as long as they take no more than that (or 1 MiB). Random numbers differ, of course.
+
+    Examples
+    --------
+    >>> import torch, toffee
+    >>> from toffee.torch_toffee import export
+    >>> x = torch.tensor([-1.0, 2.0])
+    >>> y = export(torch.relu, x, "relu.onnx")
+    >>> report = toffee.compare(torch.relu, toffee.load("relu.onnx"), x)
+    >>> report.agree
+    True
+    >>> [(row.op_type, row.dtype, row.shape) for row in report.rows]
+    [('Relu', 'float32', (2,))]
     """
     base.check_is_graph(graph)
     (right,) = _find_backends([reference])

@@ -396,10 +396,12 @@ class Picture:
 
     @cached_property
     def svg(self) -> str:
+        """The picture as an SVG document; it follows the theme that it was made with."""
         return _svg(self._scene, self._layout, self._theme, self._name)
 
     @cached_property
     def dot(self) -> str:
+        """The same graph in Graphviz's language."""
         return _dot(self._scene, self._theme)
 
     def png(self) -> bytes:
@@ -435,7 +437,13 @@ class Picture:
         return bytes(cairosvg.svg2png(bytestring=svg.encode(), scale=2))
 
     def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
-        """Write the picture to PATH: as FORMAT, or as what the name ends in, or as SVG.
+        """Write the picture to a file.
+
+        Parameters
+        ----------
+        path : path
+        format : {"svg", "dot", "png"}, optional
+            By default what the name ends in, or SVG.
 
         Raises
         ------

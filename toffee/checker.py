@@ -31,12 +31,27 @@ def check_graph(graph: Graph) -> None:
     -----
     Takes time in proportion to the nodes; weights are not read. Source of the rules: ``onnx.defs``
     at opset 20.
+
+    Examples
+    --------
+    >>> import toffee
+    >>> relu = toffee.helper.make_node("Relu", ["x"], ["y"])
+    >>> toffee.checker.check_graph(toffee.helper.make_graph([relu], "net", ["x"], ["y"]))
+    >>> relu.op_type = "Rely"
+    >>> toffee.checker.check_graph(toffee.helper.make_graph([relu], "net", ["x"], ["y"]))
+    Traceback (most recent call last):
+    toffee.CheckError: ...
     """
     _core.check_graph(graph)
 
 
 def check_node(node: Node) -> None:
     """Check one node against its operator, without the graph around it.
+
+    Parameters
+    ----------
+    node : Node
+        Of ONNX's own domain at opset 20; one of another domain is taken as it is.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The exceptions of toffee. All but the warning derive from :class:`Error`.
+"""The exceptions of toffee. All but the warning derive from :class:`toffee.Error`.
 
 =========================  ==========================================================  ===========
 class                      raised when                                                 also is a

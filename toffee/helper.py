@@ -169,7 +169,15 @@ def make_empty_tensor_value_info(name: str) -> ValueInfo:
 
 
 def make_opsetid(domain: str, version: int) -> OperatorSetId:
-    """An entry of ``graph.opset_import``."""
+    """An entry of ``graph.opset_import``.
+
+    Parameters
+    ----------
+    domain : str
+        ``""`` is ONNX's own.
+    version : int
+        Which version of its operators.
+    """
     return OperatorSetId(domain=domain, version=version)
 
 
@@ -333,6 +341,17 @@ def make_graph(
     doc_string : str, optional
     value_info : iterable of ValueInfo, optional
         Types of values between the nodes.
+
+    Examples
+    --------
+    >>> from toffee import Tensor, helper
+    >>> x = helper.make_tensor_value_info("x", Tensor.FLOAT, ["batch", 3])
+    >>> node = helper.make_node("Softmax", ["x"], ["y"], axis=1)
+    >>> print(helper.make_graph([node], "net", [x], ["y"]))
+    graph(%x : Float(batch, 3)) {
+      %y = Softmax[axis=1](%x)
+      return (%y)
+    }
     """
     graph = Graph(name=name, node=nodes)
     graph.initializer.extend(initializer or ())
@@ -356,7 +375,14 @@ def make_graph(
 
 
 def set_metadata_props(graph: Graph, dict_value: Mapping[str, str]) -> None:
-    """Replace all of ``graph.metadata_props``."""
+    """Replace all of ``graph.metadata_props``.
+
+    Parameters
+    ----------
+    graph : Graph
+        Is changed.
+    dict_value : mapping of str to str
+    """
     graph.metadata_props.clear()
     for key, value in dict_value.items():
         graph.metadata_props.add(key=key, value=value)
@@ -379,7 +405,16 @@ def get_attribute_value(attr: Attribute) -> Any:
 
 
 def get_node_attr_value(node: Node, attr_name: str) -> Any:
-    """The value of the attribute called ``attr_name``.
+    """The value of an attribute of a node.
+
+    Parameters
+    ----------
+    node : Node
+    attr_name : str
+
+    Returns
+    -------
+    float, int, bytes, Tensor, Graph, or a list of them
 
     Raises
     ------
@@ -399,10 +434,24 @@ def printable_attribute(attr: Attribute) -> str:
 
 
 def printable_node(node: Node, prefix: str = "") -> str:
-    """The one line of a node."""
+    """The one line of a node.
+
+    Parameters
+    ----------
+    node : Node
+    prefix : str
+        Stands before it.
+    """
     return prefix + str(node)
 
 
 def printable_graph(graph: Graph, prefix: str = "") -> str:
-    """The listing of a graph, with ``prefix`` before every line."""
+    """The listing of a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+    prefix : str
+        Stands before every line.
+    """
     return "".join(prefix + line for line in str(graph).splitlines(keepends=True))

@@ -23,6 +23,11 @@ def _is_path(f: object) -> bool:
 def format_of(f: object, format: str | None) -> str:
     """``"toffee"`` or ``"onnx"``: what FORMAT says, or else the ending of a path F.
 
+    Parameters
+    ----------
+    f : path or file object
+    format : {"toffee", "onnx"}, optional
+
     Raises
     ------
     ValueError
@@ -68,6 +73,15 @@ def load(f: str | os.PathLike[str] | BinaryIO) -> Graph:
     Takes time in proportion to the nodes, not to the weights. Checks bytes, not meaning: see
     :func:`toffee.checker.check_graph`. Nodes of 2017 files are upgraded to opset 20.
     Source: the field numbers in ``proto/``, after PyTorch and ONNX, August and September 2017.
+
+    Examples
+    --------
+    >>> import toffee
+    >>> relu = toffee.helper.make_node("Relu", ["x"], ["y"])
+    >>> toffee.save(toffee.helper.make_graph([relu], "net", ["x"], ["y"]), "net.onnx")
+    >>> graph = toffee.load("net.onnx")
+    >>> [node.op_type for node in graph.node]
+    ['Relu']
     """
     if _is_path(f):
         return _core.load(f)  # type: ignore[arg-type]
@@ -99,6 +113,15 @@ def loads(data: bytes | bytearray | memoryview) -> Graph:
         As :func:`load`.
     TypeError
         ``data`` is not bytes-like.
+
+    Examples
+    --------
+    >>> import toffee
+    >>> toffee.loads(toffee.dumps(toffee.Graph(name="net"))).name
+    'net'
+    >>> toffee.loads(b"hello")
+    Traceback (most recent call last):
+    toffee.FormatError: at byte 0: not a ToffeeIR or ONNX graph: this is a text file
     """
     return _core.loads(data)
 
@@ -149,6 +172,17 @@ def save(
         What ``f.write`` raises comes through as it is.
     RuntimeError
         In another thread that edits ``graph`` meanwhile.
+
+    Examples
+    --------
+    >>> import io, toffee
+    >>> graph = toffee.Graph(name="net")
+    >>> toffee.save(graph, "net.toffee")
+    >>> toffee.save(graph, "net.onnx")
+    >>> file = io.BytesIO()
+    >>> toffee.save(graph, file, format="onnx")
+    >>> file.getvalue() == toffee.dumps(graph, format="onnx")
+    True
     """
     chosen = format_of(f, format)
     graph = _for_writing(graph, chosen, ir_version)
@@ -177,8 +211,26 @@ def dumps(
     export_params: bool = True,
     ir_version: int | None = None,
 ) -> bytes:
-    """The bytes that :func:`save` would write, on the same terms; ``format`` defaults to
-    ``"toffee"``.
+    """The bytes that :func:`save` would write.
+
+    Parameters
+    ----------
+    graph : Graph
+    format : {"toffee", "onnx"}, optional
+        By default ``"toffee"``.
+    export_params : bool
+        As for :func:`save`.
+    ir_version : {1, 2}, optional
+        As for :func:`save`.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    toffee.UnsupportedOperatorError, toffee.LimitError, MemoryError, RuntimeError
+        As :func:`save`.
     """
     chosen = format_of(None, format)
     return _core.dumps(

@@ -57,12 +57,12 @@ def register_lowering(name: str, lowering: Any = None) -> Any:
         goes first. An operator that toffee knows is overridden: ``"aten::gelu"``. An earlier
         lowering of the same name is replaced.
     lowering : callable, optional
-        ``lowering(g, *arguments)``, called with a :class:`GraphBuilder` and the arguments of the
-        call: by position and, after the ``*`` of the schema, by name, defaults filled in, ``out=``
-        left out. Tensors are :class:`TracedValue`, lists of tensors are lists of them, and all else
-        is as in Python. It returns a value for each result (see :attr:`GraphBuilder.results`; None
-        for one that it does not give), or NotImplemented to decline the call, which then goes on
-        as if nothing was registered. Left out: returns a decorator.
+        ``lowering(g, *arguments)``, called with a :class:`~toffee.lowering.GraphBuilder` and the
+        arguments of the call: by position and, after the ``*`` of the schema, by name, defaults
+        filled in, ``out=`` left out. Tensors are :class:`~toffee.lowering.TracedValue`, lists of
+        tensors are lists of them, and all else is as in Python. It returns a value for each result
+        (see ``g.results``; None for one that it does not give), or NotImplemented to decline the
+        call, which then goes on as if nothing was registered. Left out: returns a decorator.
 
     Returns
     -------
@@ -80,6 +80,17 @@ def register_lowering(name: str, lowering: Any = None) -> Any:
     The lowering is asked after the operator has run, for calls in which some tensor depends on the
     model's inputs or parameters, and for operators that take no tensors. What it raises ends the
     export with a ``toffee.TraceError`` that has the user's line and, as its cause, what was raised.
+
+    Examples
+    --------
+    >>> import toffee
+    >>> @toffee.register_lowering("mylib::double")
+    ... def lower_double(g, x):
+    ...     return g.op("Add", x, x)
+    >>> "mylib::double" in toffee.registered_lowerings()
+    True
+    >>> toffee.unregister_lowering("mylib::double") is lower_double
+    True
     """
     if not isinstance(name, str):
         raise TypeError(

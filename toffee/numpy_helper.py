@@ -61,5 +61,15 @@ def from_array(arr: npt.ArrayLike, name: str | None = None) -> Tensor:
     ------
     TypeError
         The format has no such element type (``float128``, dates, structures).
+
+    Examples
+    --------
+    >>> import toffee
+    >>> tensor = toffee.numpy_helper.from_array([[1, 2], [3, 4]], "weight")
+    >>> list(tensor.dims), tensor.data_type == toffee.Tensor.INT64
+    ([2, 2], True)
+    >>> toffee.numpy_helper.to_array(tensor)
+    array([[1, 2],
+           [3, 4]])
     """
     return Tensor.from_numpy(arr, name or "")

@@ -52,6 +52,19 @@ def optimize(
     -----
     A file never grows by more than 1 % (or 1 KiB). Takes time in proportion to the nodes; weights
     are not read.
+
+    Examples
+    --------
+    >>> import toffee
+    >>> nodes = [
+    ...     toffee.helper.make_node("Transpose", ["x"], ["1"], perm=[1, 0]),
+    ...     toffee.helper.make_node("Transpose", ["1"], ["2"], perm=[1, 0]),
+    ...     toffee.helper.make_node("Relu", ["2"], ["y"]),
+    ... ]
+    >>> x = toffee.helper.make_tensor_value_info("x", toffee.Tensor.FLOAT, [2, 3])
+    >>> graph = toffee.helper.make_graph(nodes, "net", [x], ["y"])
+    >>> [node.op_type for node in toffee.optimize(graph).node]
+    ['Relu']
     """
     return _core.optimize(graph, chosen(True if passes is None else passes), keep_parameters)
 

@@ -25,8 +25,8 @@ def to_text(part: Graph | Node, *, infer: bool = False) -> str:
 
     Examples
     --------
-    >>> import toffee.helper
-    >>> print(to_text(toffee.helper.make_node("Relu", ["x"], ["y"])))
+    >>> import toffee
+    >>> print(toffee.printer.to_text(toffee.helper.make_node("Relu", ["x"], ["y"])))
     %y = Relu(%x)
     """
     if not isinstance(part, (Graph, Node)):

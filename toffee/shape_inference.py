@@ -51,7 +51,7 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Sequence[int]] | None = None
 
     Examples
     --------
-    >>> from toffee import Tensor, helper
+    >>> from toffee import Tensor, helper, infer_shapes
     >>> x = helper.make_tensor_value_info("x", Tensor.FLOAT, ["batch", 3])
     >>> y = helper.make_tensor_value_info("y", Tensor.FLOAT, None)
     >>> net = helper.make_graph([helper.make_node("Flatten", ["x"], ["y"])], "net", [x], [y])

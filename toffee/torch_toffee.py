@@ -93,7 +93,7 @@ def export(
         does: on the traced inputs, and on others of the same shapes and dtypes, for which the model
         runs once more. True: with ONNX Runtime; a name (``"torch"``) or a module: with that
         backend. The differences go to the logger ``"toffee"``, at level INFO; what is allowed is in
-        :mod:`toffee._verify`.
+        docs/backends.md.
     source_lines : bool
         Write into the ``doc_string`` of each node which line of your code called its operator:
         ``my_model.py:12``. Files are called as they are imported; PyTorch's own count only where no
@@ -143,6 +143,21 @@ def export(
     Shapes are those of ``args``. The cost is that of the forward pass, a few microseconds for each
     operator, and writing the file; parameters are not copied in memory. Source of the interface:
     PyTorch's ``torch.toffee`` of August 2017.
+
+    Examples
+    --------
+    >>> import torch, toffee
+    >>> import torch.toffee
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.ReLU())
+    >>> y = torch.toffee.export(model, torch.zeros(1, 2, 3), "net.onnx")
+    >>> y.shape
+    torch.Size([1, 6])
+    >>> print(toffee.load("net.onnx"))
+    graph(%input : Float(1, 2, 3)) {
+      %1 : Float(1, 6) = Flatten[axis=1](%input)
+      %2 : Float(1, 6) = Relu(%1)
+      return (%2)
+    }
     """
     call = _Call(_positional(args), _keywords(kwargs), input_names, output_names)
     _models.check(model)

@@ -322,9 +322,9 @@ def fit_numpy(spec: InputSpec, value: Any, symbols: dict[str, int]) -> np.ndarra
 class Rep(abc.ABC):
     """A graph that is ready to run, on one device. A context manager; see :meth:`close`.
 
-    For those who derive: give the constructor the graph and the device, and define :meth:`_run`;
-    override :meth:`_feed` where inputs are to be something else than NumPy arrays, and
-    :meth:`_close` where there is something to let go of.
+    For those who derive: give the constructor the graph and the device, and define ``_run``;
+    override ``_feed`` where inputs are to be something else than NumPy arrays, and ``_close``
+    where there is something to let go of.
 
     Attributes
     ----------

@@ -319,6 +319,19 @@ def prepare(
     toffee.BackendError
         An unknown device, one that is not there, ONNX Runtime is not installed, or it cannot run
         the graph.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from toffee import Tensor, helper
+    >>> import toffee.backend.onnxruntime as backend
+    >>> x = helper.make_tensor_value_info("x", Tensor.FLOAT, [3])
+    >>> y = helper.make_tensor_value_info("y", Tensor.FLOAT, [3])
+    >>> graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", [x], [y])
+    >>> with backend.prepare(graph) as rep:
+    ...     outputs = rep.run(np.array([-1, 0, 2], np.float32))
+    >>> outputs["y"]
+    array([0., 0., 2.], dtype=float32)
     """
     base.check_is_graph(graph)
     parsed = base.parse_device(device)
@@ -335,9 +348,24 @@ def prepare(
 
 
 def run(target: Graph | Rep, inputs: Inputs = (), **kwargs: Any) -> Outputs:
-    """Run a graph once, or what :func:`prepare` returned; ``kwargs`` are those of ``prepare``.
+    """Run a graph once, or what :func:`prepare` returned.
 
-    Inputs, outputs and errors are those of :meth:`toffee.backend.base.Rep.run`.
+    Parameters
+    ----------
+    target : Graph or Rep
+    inputs : array, sequence of arrays, or mapping from input names to arrays
+        As for :meth:`toffee.backend.base.Rep.run`.
+    **kwargs
+        Of :func:`prepare`.
+
+    Returns
+    -------
+    Outputs
+
+    Raises
+    ------
+    toffee.BackendError
+        As :func:`prepare` and ``Rep.run``.
     """
     return base.run_graph(prepare, target, inputs, **kwargs)
 

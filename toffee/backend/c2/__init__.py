@@ -1,13 +1,16 @@
-"""Run graphs with Caffe2 itself, as in 2017::
-
-    import toffee.backend.c2 as backend
-
-    rep = backend.prepare(graph, device="CPU")
-    outputs = rep.run(x)
+"""Run graphs with Caffe2 itself, as in 2017: :func:`prepare`, and ``run`` of what it returns.
 
 Caffe2 lives on in the wheels of PyTorch up to 1.10; ``python -m toffee.backend.c2 install`` fetches
 it, once. It runs in a process of its own for each prepared graph: see :class:`C2Rep` for what that
-means. :func:`emit` and :func:`write_nets` turn a graph into Caffe2's nets and need none of that.
+means. :func:`emit` and :func:`write_nets` turn a graph into Caffe2's nets and need none of that:
+
+>>> from toffee import helper
+>>> import toffee.backend.c2 as backend
+>>> x = helper.make_tensor_value_info("x", 1, [2])
+>>> graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "net", [x], ["y"])
+>>> init_net, predict_net = backend.emit(graph)
+>>> b"Relu" in predict_net
+True
 """
 
 from __future__ import annotations

@@ -81,8 +81,14 @@ def write_nets(
 ) -> None:
     """Write ``init_net.pb`` and ``predict_net.pb`` into FOLDER, which is made if there is none.
 
-    Both are in place or neither is: they are renamed at the end. Parameters and errors are those
-    of :func:`emit`.
+    Both are in place or neither is: they are renamed at the end.
+
+    Parameters
+    ----------
+    graph : Graph
+    folder : path
+    device, prefer : str
+        As for :func:`emit`, and so are the errors.
 
     Raises
     ------

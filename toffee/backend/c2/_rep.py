@@ -101,9 +101,9 @@ def _all_have_rules(graph: Graph) -> bool:
 class C2Rep(Rep):
     """A graph in a Caffe2 process of its own.
 
-    The process ends with :meth:`close`, as the rep is collected, and whenever Python ends, however
+    The process ends with ``close()``, as the rep is collected, and whenever Python ends, however
     that is. If it dies, the run says so at once and of what. Several threads may call :meth:`run`:
-    of one rep, runs come one after the other; of several, they run at the same time. :meth:`close`
+    of one rep, runs come one after the other; of several, they run at the same time. ``close()``
     breaks a run in another thread off; that run raises BackendError. So does Ctrl-C: it ends the
     process, and the rep is closed. After ``os.fork`` the reps are the parent's; in the child they
     are closed.
@@ -324,9 +324,24 @@ def prepare(
 
 
 def run(target: Graph | Rep, inputs: Inputs = (), **kwargs: Any) -> Outputs:
-    """Run a graph once, or what :func:`prepare` returned; ``kwargs`` are those of ``prepare``.
+    """Run a graph once, or what :func:`prepare` returned.
 
-    Inputs, outputs and errors are those of :meth:`toffee.backend.base.Rep.run`.
+    Parameters
+    ----------
+    target : Graph or Rep
+    inputs : array, sequence of arrays, or mapping from input names to arrays
+        As for :meth:`toffee.backend.base.Rep.run`.
+    **kwargs
+        Of :func:`prepare`.
+
+    Returns
+    -------
+    Outputs
+
+    Raises
+    ------
+    toffee.BackendError
+        As :func:`prepare` and ``Rep.run``.
     """
     return base.run_graph(prepare, target, inputs, **kwargs)
 

@@ -165,16 +165,44 @@ def prepare(graph: Graph, device: str = "CPU") -> TorchRep:
 
 
 def run(graph: Graph | base.Rep, inputs: base.Inputs = (), **kwargs: Any) -> Outputs:
-    """Run a graph, or what :func:`prepare` returned, once; see :meth:`toffee.backend.Rep.run`.
+    """Run a graph once, or what :func:`prepare` returned.
 
-    Keyword arguments are those of :func:`prepare`.
+    Parameters
+    ----------
+    graph : Graph or Rep
+    inputs : array, sequence of arrays, or mapping from input names to arrays
+        As for :meth:`toffee.backend.base.Rep.run`.
+    **kwargs
+        Of :func:`prepare`.
+
+    Returns
+    -------
+    Outputs
+
+    Raises
+    ------
+    toffee.BackendError
+        As :func:`prepare` and ``Rep.run``.
     """
     return base.run_graph(prepare, graph, inputs, **kwargs)
 
 
 def run_node(node: Node, inputs: base.Inputs = (), **kwargs: Any) -> Outputs:
-    """Run one node on the values of its inputs, in order, left-out ones skipped; see
-    :func:`toffee.backend.base.run_single_node`."""
+    """Run one node.
+
+    Parameters
+    ----------
+    node : Node
+    inputs : array, sequence of arrays, or mapping from input names to arrays
+        Those that the node leaves out take no value.
+    **kwargs
+        Of :func:`prepare`, and ``opsets`` as :func:`toffee.backend.onnxruntime.run_node` has it.
+
+    Returns
+    -------
+    Outputs
+        Of the outputs that have a name.
+    """
     return base.run_single_node(prepare, node, inputs, **kwargs)
 
 

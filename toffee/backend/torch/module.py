@@ -153,6 +153,18 @@ class GraphModule(torch.nn.Module):
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """The outputs of the graph.
 
+        Parameters
+        ----------
+        *inputs : torch.Tensor
+            In the order of the graph's inputs, of their shapes and dtypes, on the parameters'
+            device.
+        **named : torch.Tensor
+            The rest, by the names of the graph's inputs.
+
+        Returns
+        -------
+        torch.Tensor, or a tuple of them where the graph has several outputs
+
         Raises
         ------
         toffee.BackendError
