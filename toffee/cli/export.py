@@ -63,6 +63,7 @@ def add(commands: Parsers) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of PyTorch's random numbers (default: 0)"
     )
+    _common.add_progress(parser)
     parser.add_argument("--traceback", action="store_true", help="show where Python code failed")
 
 
@@ -172,6 +173,7 @@ def _export(args: argparse.Namespace, target: Any) -> None:
             strict=args.strict,
             fallback=args.fallback,
             verify=args.verify or False,
+            progress=_common.progress_of(args),
         )
 
 
