@@ -10,19 +10,19 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import reprlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import torch
 
-from . import optimizer
+from . import _core, optimizer
 
 __all__ = ["KEYWORDS", "Asked", "Keyword", "TorchOnnxKeywords", "understand"]
 
 _log = logging.getLogger("toffee")
 
 _TrainingMode = torch._C._onnx.TrainingMode
-_OPSET = 20
 
 
 class TorchOnnxKeywords(TypedDict, total=False):
@@ -121,7 +121,7 @@ KEYWORDS: tuple[Keyword, ...] = (
     _ours("output_names", "The same."),
     Keyword(
         "opset_version",
-        lambda value: value is None or (value == _OPSET and not isinstance(value, bool)),
+        lambda value: value is None or (value == _core.OPSET and not isinstance(value, bool)),
         "`None`, `20`",
         "Opset 20 is what is written.",
         "toffee writes opset 20 only. onnx.version_converter.convert_version(onnx.load(f), N) "
@@ -149,8 +149,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         _nothing,
         "`None`, or empty",
         "Shapes are those of `args`.",
-        "is not understood yet: shapes are those of args. dynamic_dims= will say which of them "
-        "may change",
+        "shapes are those of args so far; dynamic_dims= will say which of them may change",
     ),
     Keyword(
         "custom_translation_table",
@@ -215,8 +214,7 @@ KEYWORDS: tuple[Keyword, ...] = (
         _nothing,
         "`None`, or empty",
         "Shapes are those of `args`.",
-        "is not understood yet: shapes are those of args. dynamic_dims= will say which of them "
-        "may change",
+        "shapes are those of args so far; dynamic_dims= will say which of them may change",
     ),
     Keyword(
         "training",
@@ -353,8 +351,7 @@ def understand(
 def _check(name: str, value: Any) -> None:
     row = _BY_NAME[name]
     if not row.takes(value):
-        verb = "" if row.instead.startswith("is ") else "is refused: "
-        raise ValueError(f"{name}={value!r} {verb}{row.instead}")
+        raise ValueError(f"{name}={reprlib.repr(value)} is refused: {row.instead}")
 
 
 def _unknown(name: str, own: Collection[str]) -> TypeError:
