@@ -52,8 +52,9 @@ check_is_graph(PyToffee_State *state, PyObject *object)
 /* Who hears how many bytes are written. */
 typedef struct {
     toffee_progress progress;
-    PyObject
-        *callable; /* (done, total); borrowed; NULL: nobody, but Ctrl-C is heard all the same */
+    PyThreadState *thread; /* of the save, while it runs without the GIL */
+    /* (done, total); borrowed; NULL: nobody, but Ctrl-C is heard all the same. */
+    PyObject *callable;
     /* What it raised, or KeyboardInterrupt; see file_writer. Strong references, or NULL. */
     PyObject *exc_type, *exc_value, *exc_traceback;
 } listener;
@@ -63,9 +64,10 @@ static toffee_code
 listener_tell(toffee_progress *progress, toffee_status *st)
 {
     listener *self = progress->ctx;
-    PyGILState_STATE gil = PyGILState_Ensure();
-    int failed = PyErr_CheckSignals() < 0;
+    int failed = 0;
 
+    PyEval_RestoreThread(self->thread);
+    failed = PyErr_CheckSignals() < 0;
     if (!failed && self->callable != NULL) {
         PyObject *result =
             PyObject_CallFunction(self->callable, "KK", (unsigned long long)progress->done,
@@ -77,7 +79,7 @@ listener_tell(toffee_progress *progress, toffee_status *st)
     if (failed) {
         PyErr_Fetch(&self->exc_type, &self->exc_value, &self->exc_traceback);
     }
-    PyGILState_Release(gil);
+    self->thread = PyEval_SaveThread();
     return failed ? toffee_fail(st, TOFFEE_ERR_PYTHON, "interrupted") : TOFFEE_OK;
 }
 
@@ -138,9 +140,10 @@ io_save(PyObject *module, PyObject *args, PyObject *kwargs)
     root = PyToffee_RootOf(graph);
     PyToffee_Graph_Settle(root);
     root->n_readers++;
-    Py_BEGIN_ALLOW_THREADS rc =
-        toffee_save_path(((PyToffee_Graph *)graph)->graph, PyBytes_AS_STRING(path), &options, &st);
-    Py_END_ALLOW_THREADS root->n_readers--;
+    heard.thread = PyEval_SaveThread();
+    rc = toffee_save_path(((PyToffee_Graph *)graph)->graph, PyBytes_AS_STRING(path), &options, &st);
+    PyEval_RestoreThread(heard.thread);
+    root->n_readers--;
     Py_DECREF(path);
     if (heard.exc_type != NULL) {
         PyErr_Restore(heard.exc_type, heard.exc_value, heard.exc_traceback);
@@ -256,9 +259,10 @@ io_save_file(PyObject *module, PyObject *args, PyObject *kwargs)
     root = PyToffee_RootOf(graph);
     PyToffee_Graph_Settle(root);
     root->n_readers++;
-    Py_BEGIN_ALLOW_THREADS rc =
-        toffee_save_fn(((PyToffee_Graph *)graph)->graph, file_write, &writer, &options, &st);
-    Py_END_ALLOW_THREADS root->n_readers--;
+    heard.thread = PyEval_SaveThread();
+    rc = toffee_save_fn(((PyToffee_Graph *)graph)->graph, file_write, &writer, &options, &st);
+    PyEval_RestoreThread(heard.thread);
+    root->n_readers--;
     if (heard.exc_type != NULL) {
         PyErr_Restore(heard.exc_type, heard.exc_value, heard.exc_traceback);
         return NULL;
