@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import onnx
@@ -15,7 +16,11 @@ import pytest
 import torch
 
 import toffee
+from toffee import _progress
 from toffee.cli.main import main
+
+#: Progress that tells each step, and shows it.
+EAGER = {"clock": time.monotonic, "delay": 0.0, "interval": 0.0}
 
 MODELS = """
 import sys
@@ -200,3 +205,16 @@ def test_a_file_that_is_there_stays_as_it_was_after_an_error(folder):
     assert main("export cli_models:make -i 3 -o m".split()) == 1
     assert (folder / "m").read_text() == "precious"
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"), [("", False), ("--progress", True), ("--no-progress", False)]
+)
+def test_progress_is_shown_in_a_terminal_or_where_it_is_asked_for(
+    folder, capsys, monkeypatch, option, shown
+):
+    monkeypatch.setattr(_progress.Progress.__init__, "__kwdefaults__", EAGER)
+    assert main(f"export cli_models:make -i 2x8 -o m {option}".split()) == 0
+    assert ("toffee: tracing: 1 operator, " in capsys.readouterr().err) is shown
+    assert main(f"convert m m.onnx {option}".split()) == 0
+    assert ("toffee: writing: " in capsys.readouterr().err) is shown

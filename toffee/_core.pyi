@@ -502,6 +502,9 @@ def save(
     *,
     format: str = "toffee",
     with_initializers: bool = True,
+    external_data: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+    interval: float = 0.1,
     max_onnx_bytes: int = 0,
 ) -> None: ...
 def save_file(
@@ -512,6 +515,8 @@ def save_file(
     with_initializers: bool = True,
     raw: bool = False,
     trusted: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+    interval: float = 0.1,
     max_onnx_bytes: int = 0,
 ) -> None: ...
 def dumps(
@@ -547,6 +552,8 @@ def passes() -> tuple[tuple[str, str], ...]: ...
 
 @disjoint_base
 class Tracer:
+    @property
+    def operators(self) -> int: ...
     unsupported: list[tuple[str, Place]]
     def begin(
         self,
@@ -566,6 +573,7 @@ class Tracer:
         call: Any,
         /,
     ) -> None: ...
+    def report(self, listener: Callable[[int, int], object], interval: float, /) -> None: ...
     def declare_parameter(self, tensor: Any, name: str, /) -> str: ...
     def declare_input(self, tensor: Any, name: str, /) -> str: ...
     def finish(self, outputs: list[Any], names: list[str | None], /) -> Graph | str: ...

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from . import _progress
 from .errors import VerificationError
 
 if TYPE_CHECKING:
@@ -308,7 +309,7 @@ class Verification:
         parameters = self.module.parameters() if self.module is not None else ()
         self.versions = [(parameter, _version(parameter)) for parameter in parameters]
 
-    def run(self, graph: Graph, output: Any) -> None:
+    def run(self, graph: Graph, output: Any, progress: _progress.Progress) -> None:
         """Compare GRAPH with OUTPUT, what the model returned as it was traced, and with what it
         returns for other inputs. Log the differences.
 
@@ -331,7 +332,9 @@ class Verification:
             )
         with prepare_once(self.backend, graph) as rep:
             # The fed tensors may be what a backend computes in, so each run has its own.
+            progress.step(0, 3)
             self._compare(rep.run(copies(self.inputs)), output, "the traced inputs")
+            progress.step(1, 3)
             generator = torch.Generator().manual_seed(0)
             fresh = [drawn_anew(tensor, generator) for tensor in self.inputs]
             if not fresh:
@@ -351,7 +354,9 @@ class Verification:
                     error,
                 )
                 return
+            progress.step(2, 3)
             self._compare(rep.run(fresh), expected, "inputs drawn anew")
+            progress.step(3, 3)
 
     @contextmanager
     def _as_traced(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import io as _io
 import os
 from typing import Any, BinaryIO
 
-from . import _core
+from . import _core, _progress
 from ._core import Graph
 
 __all__ = ["dumps", "format_of", "load", "loads", "save"]
@@ -42,6 +42,16 @@ def format_of(f: object, format: str | None) -> str:
 
 def _suffix(f: Any) -> str:
     return os.path.splitext(os.fsdecode(os.fspath(f)))[1].lower()
+
+
+def check_external(f: object, format: str, external_data: bool) -> None:
+    """Raise ValueError if ``external_data`` is asked for where no file of its own can be."""
+    if external_data and (format != "onnx" or not _is_path(f)):
+        where = "a path" if _is_path(f) else "a file object"
+        raise ValueError(
+            "external_data=True puts weights into a file of their own beside an ONNX file: that "
+            f"needs a path and format='onnx', and this is {where} and format='{format}'"
+        )
 
 
 def load(f: str | os.PathLike[str] | BinaryIO) -> Graph:
@@ -144,6 +154,8 @@ def save(
     format: str | None = None,
     export_params: bool = True,
     ir_version: int | None = None,
+    external_data: bool = False,
+    progress: bool | _progress.Callback = True,
 ) -> None:
     """Write a graph.
 
@@ -159,6 +171,13 @@ def save(
         Without them the initializers are left out; their inputs stay.
     ir_version : {1, 2}, optional
         1 writes the operators and the format of September 2017.
+    external_data : bool
+        ONNX, to a path: put weights of a kilobyte or more into a file of their own beside it,
+        ``NAME.data``. A model over 2 GiB has one whatever is said here, as no ONNX file holds it.
+    progress : bool or callable
+        Show on stderr how much is written if that takes longer than a second. False: show nothing.
+        A callable gets ``("writing", bytes, bytes in all)`` instead, up to ten times a second; what
+        it raises ends the writing.
 
     Raises
     ------
@@ -167,9 +186,13 @@ def save(
     toffee.LimitError
         More than the format can hold: an ONNX model over 2 GiB to a file object, for instance
         (to a path, its weights go to ``NAME.data``).
+    ValueError
+        ``external_data`` with a file object or with the toffee format.
     OSError, MemoryError
     Exception
-        What ``f.write`` raises comes through as it is.
+        What ``f.write`` and ``progress`` raise comes through as it is.
+    KeyboardInterrupt
+        Ctrl-C is heard while the bytes are written, and leaves a path as after an error.
     RuntimeError
         In another thread that edits ``graph`` meanwhile.
 
@@ -185,9 +208,43 @@ def save(
     True
     """
     chosen = format_of(f, format)
+    check_external(f, chosen, external_data)
+    shown = _progress.of(progress)
     graph = _for_writing(graph, chosen, ir_version)
+    write(graph, f, chosen, export_params, external_data, shown)
+
+
+def write(
+    graph: Graph,
+    f: str | os.PathLike[str] | BinaryIO,
+    chosen: str,
+    export_params: bool,
+    external_data: bool,
+    shown: _progress.Progress,
+) -> None:
+    """:func:`save`, of arguments that are checked, as a stage of ``shown``."""
+    with shown.stage("writing", "B"):
+        _write(graph, f, chosen, export_params, external_data, shown)
+
+
+def _write(
+    graph: Graph,
+    f: str | os.PathLike[str] | BinaryIO,
+    chosen: str,
+    export_params: bool,
+    external_data: bool,
+    shown: _progress.Progress,
+) -> None:
     if _is_path(f):
-        _core.save(graph, f, format=chosen, with_initializers=export_params)  # type: ignore[arg-type]
+        _core.save(
+            graph,
+            f,  # type: ignore[arg-type]
+            format=chosen,
+            with_initializers=export_params,
+            external_data=external_data,
+            progress=shown.listener,
+            interval=shown.interval,
+        )
         return
     write = getattr(f, "write", None)
     if write is None:
@@ -201,6 +258,8 @@ def save(
         with_initializers=export_params,
         raw=isinstance(f, _io.RawIOBase),
         trusted=type(f) in _TRUSTED,
+        progress=shown.listener,
+        interval=shown.interval,
     )
 
 

@@ -10,13 +10,27 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import torch
 
-from . import _core, _models, _places, _structure, _tracing, _verify, lowering, optimizer
+from . import (
+    _core,
+    _models,
+    _places,
+    _progress,
+    _structure,
+    _torch_onnx,
+    _tracing,
+    _verify,
+    lowering,
+    optimizer,
+)
 from . import io as toffee_io
 from ._places import Place
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["export"]
 
@@ -33,18 +47,20 @@ def export(
     f: str | os.PathLike[str] | BinaryIO,
     export_params: bool = True,
     kwargs: dict[str, Any] | None = None,
-    verbose: bool = False,
+    verbose: bool | None = False,
     *,
     format: str | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     strict: bool = False,
-    training: bool = False,
+    training: bool | torch.onnx.TrainingMode = False,
     fallback: str | None = None,
     verify: bool | str | ModuleType = False,
     source_lines: bool = True,
     module_names: bool = True,
     optimize: bool | Iterable[str] = False,
+    progress: bool | _progress.Callback = True,
+    **torch_onnx: Unpack[_torch_onnx.TorchOnnxKeywords],
 ) -> Any:
     """Run ``model(*args, **kwargs)`` once and write the graph of what it did to ``f``.
 
@@ -84,7 +100,8 @@ def export(
         Raise where a value that depends on an input leaves the trace (``if x.sum() > 0``),
         instead of warning.
     training : bool
-        Export the model as it trains: dropout drops, batch normalization uses its batch.
+        Export the model as it trains: dropout drops, batch normalization uses its batch. The
+        ``TrainingMode`` of torch.onnx is understood.
     fallback : {"aten"}, optional
         Write operators that have no ONNX form as nodes of the domain ``org.pytorch.aten``
         instead of raising.
@@ -106,6 +123,17 @@ def export(
         Clean the graph up before it is verified and written, with all passes or with those of these
         names: see :func:`toffee.optimize`. By default the graph says what the model did, node by
         node; runtimes do the same and more when they load it.
+    progress : bool or callable
+        Show on stderr how far the export is if it takes longer than a second: a bar in a terminal
+        or a notebook (with tqdm installed; else text), plain lines elsewhere. False: show nothing.
+        A callable gets ``(stage, done, total)`` instead when a stage begins, when it ends, and up
+        to ten times a second between; what it raises ends the export. Stages are ``"tracing"`` (in
+        operators; the total is 0, not known), ``"optimizing"``, ``"verifying"`` (in runs) and
+        ``"writing"`` (in bytes).
+    **torch_onnx
+        Keywords of ``torch.onnx.export`` (``opset_version``, ``dynamo``, ``external_data``,
+        ``do_constant_folding``, …) with values that mean the same here; see
+        ``docs/migrating_from_torch_onnx.md``.
 
     Returns
     -------
@@ -120,6 +148,8 @@ def export(
         that is the ``__cause__``.
     TypeError, ValueError
         An argument of this function is of the wrong kind, or what a registered lowering returned.
+        ValueError also for a value of one of torch.onnx's keywords that means nothing here; says
+        what to do instead.
     toffee.CheckError
         With ``optimize``: the graph is not valid, because a registered lowering made it so.
     toffee.VerificationError
@@ -130,7 +160,7 @@ def export(
     OSError
         ``f`` cannot be written.
     Exception
-        What the model itself raises comes through as it is.
+        What the model itself and ``progress`` raise comes through as it is.
 
     Warns
     -----
@@ -161,24 +191,45 @@ def export(
     """
     call = _Call(_positional(args), _keywords(kwargs), input_names, output_names)
     _models.check(model)
-    if fallback not in (None, "aten"):
-        raise ValueError(f"fallback is {fallback!r}; it can be None or 'aten'")
+    asked = _torch_onnx.understand(
+        torch_onnx,
+        export.__kwdefaults__ or (),
+        f=f,
+        training=training,
+        fallback=fallback,
+        optimize=optimize,
+    )
     chosen = toffee_io.format_of(f, format)
+    toffee_io.check_external(f, chosen, asked.external_data)
     model = _models.unwrap(model)
     check = (
-        _verify.Verification(verify, model, call.args, call.kwargs, training) if verify else None
+        _verify.Verification(verify, model, call.args, call.kwargs, asked.training)
+        if verify
+        else None
     )
-    passes = optimizer.chosen(optimize)
     lowering.find_entry_points()
+    shown = _progress.of(progress)
     with _one_at_a_time():
-        graph, output = _trace(model, call, strict, training, fallback, source_lines, module_names)
-        if passes:
-            graph = optimizer.optimize(graph, passes, keep_parameters=not export_params)
+        with shown.stage("tracing", "op"):
+            graph, output = _trace(
+                model,
+                call,
+                strict,
+                asked.training,
+                asked.fallback,
+                source_lines,
+                module_names,
+                shown,
+            )
+        if asked.passes:
+            with shown.stage("optimizing"):
+                graph = optimizer.optimize(graph, asked.passes, keep_parameters=not export_params)
         if check is not None:
-            check.run(graph, output)
+            with shown.stage("verifying", "run"):
+                check.run(graph, output, shown)
     if verbose:
         print(graph)
-    toffee_io.save(graph, f, format=chosen, export_params=export_params)
+    toffee_io.write(graph, f, chosen, export_params, asked.external_data, shown)
     return _structure.transform(output, _ordinary)
 
 
@@ -413,6 +464,7 @@ def _trace(
     fallback: str | None,
     source_lines: bool,
     module_names: bool,
+    progress: _progress.Progress,
 ) -> tuple[_core.Graph, Any]:
     """Run MODEL and return the finished graph, and the model's output as it came."""
     module = _models.module_of(model)
@@ -434,6 +486,8 @@ def _trace(
         parts if module_names else None,
         _tracing.MODULE_CALL,
     )
+    if progress.listener is not None:
+        tracer.report(progress.listener, progress.interval)
     try:
         taken: set[str] = set()
         for name, tensor in state.items():
@@ -451,6 +505,7 @@ def _trace(
             except _core.Error as error:
                 journal.locate(error)
                 raise
+        progress.step(tracer.operators)
         journal.refuse()
         tensors = _output_tensors(output)
         names = _chosen_names(call.output_names, len(tensors), "output")

@@ -47,41 +47,108 @@ check_is_graph(PyToffee_State *state, PyObject *object)
     return 0;
 }
 
+/* --- progress --------------------------------------------------------------------------------- */
+
+/* Who hears how many bytes are written. */
+typedef struct {
+    toffee_progress progress;
+    PyThreadState *thread; /* of the save, while it runs without the GIL */
+    /* (done, total); borrowed; NULL: nobody, but Ctrl-C is heard all the same. */
+    PyObject *callable;
+    /* What it raised, or KeyboardInterrupt; see file_writer. Strong references, or NULL. */
+    PyObject *exc_type, *exc_value, *exc_traceback;
+} listener;
+
+/* A `tell`. Called without the GIL. */
+static toffee_code
+listener_tell(toffee_progress *progress, toffee_status *st)
+{
+    listener *self = progress->ctx;
+    int failed = 0;
+
+    PyEval_RestoreThread(self->thread);
+    failed = PyErr_CheckSignals() < 0;
+    if (!failed && self->callable != NULL) {
+        PyObject *result =
+            PyObject_CallFunction(self->callable, "KK", (unsigned long long)progress->done,
+                                  (unsigned long long)progress->total);
+
+        failed = result == NULL;
+        Py_XDECREF(result);
+    }
+    if (failed) {
+        PyErr_Fetch(&self->exc_type, &self->exc_value, &self->exc_traceback);
+    }
+    self->thread = PyEval_SaveThread();
+    return failed ? toffee_fail(st, TOFFEE_ERR_PYTHON, "interrupted") : TOFFEE_OK;
+}
+
+/* CALLABLE may be None; INTERVAL is in seconds. 0, or -1 with an exception. */
+static int
+listener_init(listener *self, PyObject *callable, double interval)
+{
+    if (!(interval >= 0.0 && interval <= 3600.0)) {
+        PyErr_SetString(PyExc_ValueError, "interval must be between 0 and 3600 seconds");
+        return -1;
+    }
+    self->callable = callable != Py_None ? callable : NULL;
+    self->progress = (toffee_progress){
+        .tell = listener_tell, .ctx = self, .interval = (uint64_t)(interval * 1e9)};
+    return 0;
+}
+
+/* Seconds between two looks up from the work, if nobody says otherwise. */
+#define LISTENER_INTERVAL 0.1
+
 /* --- save ------------------------------------------------------------------------------------- */
 
 static PyObject *
 io_save(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"graph", "path", "format", "with_initializers", "max_onnx_bytes", NULL};
+    static char *names[] = {
+        "graph",    "path",           "format", "with_initializers", "external_data", "progress",
+        "interval", "max_onnx_bytes", NULL};
     PyToffee_State *state = PyToffee_ModuleState(module);
     toffee_status st = TOFFEE_STATUS_INIT;
     toffee_save_options options = {0};
     PyObject *graph = NULL; /* borrowed */
     PyObject *path = NULL;
-    PyToffee_Graph *root = NULL; /* borrowed */
+    PyToffee_Graph *root = NULL;  /* borrowed */
+    PyObject *progress = Py_None; /* borrowed */
+    listener heard = {0};
+    double interval = LISTENER_INTERVAL;
     const char *format = "toffee";
     int with_initializers = 1;
+    int external_data = 0;
     unsigned long long max_onnx_bytes = 0;
     toffee_code rc = TOFFEE_OK;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO&|$spK:save", names, &graph,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO&|$sppOdK:save", names, &graph,
                                      PyUnicode_FSConverter, &path, &format, &with_initializers,
-                                     &max_onnx_bytes)) {
+                                     &external_data, &progress, &interval, &max_onnx_bytes)) {
         return NULL;
     }
-    if (check_is_graph(state, graph) < 0 || parse_format(format, &options.format) < 0) {
+    if (check_is_graph(state, graph) < 0 || parse_format(format, &options.format) < 0 ||
+        listener_init(&heard, progress, interval) < 0) {
         Py_DECREF(path);
         return NULL;
     }
     options.with_initializers = with_initializers != 0;
+    options.external_data = external_data != 0;
+    options.progress = &heard.progress;
     options.max_onnx_bytes = max_onnx_bytes;
     root = PyToffee_RootOf(graph);
     PyToffee_Graph_Settle(root);
     root->n_readers++;
-    Py_BEGIN_ALLOW_THREADS rc =
-        toffee_save_path(((PyToffee_Graph *)graph)->graph, PyBytes_AS_STRING(path), &options, &st);
-    Py_END_ALLOW_THREADS root->n_readers--;
+    heard.thread = PyEval_SaveThread();
+    rc = toffee_save_path(((PyToffee_Graph *)graph)->graph, PyBytes_AS_STRING(path), &options, &st);
+    PyEval_RestoreThread(heard.thread);
+    root->n_readers--;
     Py_DECREF(path);
+    if (heard.exc_type != NULL) {
+        PyErr_Restore(heard.exc_type, heard.exc_value, heard.exc_traceback);
+        return NULL;
+    }
     if (rc != TOFFEE_OK) {
         return PyToffee_Err_Set(state, &st);
     }
@@ -159,14 +226,17 @@ file_write(void *ctx, const void *data, size_t n, toffee_status *st)
 static PyObject *
 io_save_file(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"graph", "write",   "format",         "with_initializers",
-                            "raw",   "trusted", "max_onnx_bytes", NULL};
+    static char *names[] = {"graph",   "write",    "format",   "with_initializers", "raw",
+                            "trusted", "progress", "interval", "max_onnx_bytes",    NULL};
     PyToffee_State *state = PyToffee_ModuleState(module);
     toffee_status st = TOFFEE_STATUS_INIT;
     toffee_save_options options = {0};
     file_writer writer = {0};
-    PyObject *graph = NULL;      /* borrowed */
-    PyToffee_Graph *root = NULL; /* borrowed */
+    PyObject *graph = NULL;       /* borrowed */
+    PyToffee_Graph *root = NULL;  /* borrowed */
+    PyObject *progress = Py_None; /* borrowed */
+    listener heard = {0};
+    double interval = LISTENER_INTERVAL;
     const char *format = "toffee";
     int with_initializers = 1;
     int raw = 0;
@@ -174,12 +244,14 @@ io_save_file(PyObject *module, PyObject *args, PyObject *kwargs)
     unsigned long long max_onnx_bytes = 0;
     toffee_code rc = TOFFEE_OK;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$spppK:save_file", names, &graph,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$spppOdK:save_file", names, &graph,
                                      &writer.write, &format, &with_initializers, &raw, &trusted,
-                                     &max_onnx_bytes) ||
-        check_is_graph(state, graph) < 0 || parse_format(format, &options.format) < 0) {
+                                     &progress, &interval, &max_onnx_bytes) ||
+        check_is_graph(state, graph) < 0 || parse_format(format, &options.format) < 0 ||
+        listener_init(&heard, progress, interval) < 0) {
         return NULL;
     }
+    options.progress = &heard.progress;
     options.with_initializers = with_initializers != 0;
     options.max_onnx_bytes = max_onnx_bytes;
     writer.raw = raw != 0;
@@ -187,9 +259,14 @@ io_save_file(PyObject *module, PyObject *args, PyObject *kwargs)
     root = PyToffee_RootOf(graph);
     PyToffee_Graph_Settle(root);
     root->n_readers++;
-    Py_BEGIN_ALLOW_THREADS rc =
-        toffee_save_fn(((PyToffee_Graph *)graph)->graph, file_write, &writer, &options, &st);
-    Py_END_ALLOW_THREADS root->n_readers--;
+    heard.thread = PyEval_SaveThread();
+    rc = toffee_save_fn(((PyToffee_Graph *)graph)->graph, file_write, &writer, &options, &st);
+    PyEval_RestoreThread(heard.thread);
+    root->n_readers--;
+    if (heard.exc_type != NULL) {
+        PyErr_Restore(heard.exc_type, heard.exc_value, heard.exc_traceback);
+        return NULL;
+    }
     if (writer.exc_type != NULL) {
         PyErr_Restore(writer.exc_type, writer.exc_value, writer.exc_traceback);
         return NULL;
@@ -491,11 +568,12 @@ PyMethodDef PyToffee_IoMethods[] = {
     {"loads", WITH_KEYWORDS(io_loads),
      "loads(data, *, upgrade=True)\n--\n\nThe graph in a buffer, which it keeps."},
     {"save", WITH_KEYWORDS(io_save),
-     "save(graph, path, *, format='toffee', with_initializers=True, "
-     "max_onnx_bytes=0)\n--\n\nWrites "
-     "the graph to path, atomically."},
+     "save(graph, path, *, format='toffee', with_initializers=True, external_data=False, "
+     "progress=None, interval=0.1, max_onnx_bytes=0)\n--\n\nWrites the graph to path, atomically. "
+     "progress(bytes done, bytes in all) is called now and then."},
     {"save_file", WITH_KEYWORDS(io_save_file),
      "save_file(graph, write, *, format='toffee', with_initializers=True, raw=False, "
-     "trusted=False, max_onnx_bytes=0)\n--\n\nHands the bytes of the graph to write, in order."},
+     "trusted=False, progress=None, interval=0.1, max_onnx_bytes=0)\n--\n\nHands the bytes of the "
+     "graph to write, in order."},
     {NULL, NULL, 0, NULL},
 };

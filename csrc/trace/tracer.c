@@ -78,6 +78,7 @@ tracer_close(PyToffee_Tracer *self)
     toffee_graph *graph = self->graph;
 
     self->graph = NULL; /* first: releasing tensors below may run Python code that looks */
+    self->progress.tell = NULL;
     PyToffee_Builder_Close(self);
     PyToffee_Bindings_Free(self->bindings);
     self->bindings = NULL;
@@ -118,6 +119,7 @@ tracer_traverse(PyObject *op, visitproc visit, void *arg)
     }
     Py_VISIT(self->unsupported);
     Py_VISIT(self->builder);
+    Py_VISIT(self->listener);
     if (PyToffee_Locator_Traverse(self->locator, visit, arg) != 0) {
         return -1;
     }
@@ -133,6 +135,7 @@ tracer_clear(PyObject *op)
         Py_CLEAR(self->hooks[i]);
     }
     Py_CLEAR(self->unsupported);
+    Py_CLEAR(self->listener);
     tracer_close(self);
     return 0;
 }
@@ -338,6 +341,44 @@ tracer_locate(PyObject *op, PyObject *args)
     return self->locator != NULL ? Py_NewRef(Py_None) : NULL;
 }
 
+/* A `tell`, with the GIL held. */
+static toffee_code
+tracer_tell(toffee_progress *progress, toffee_status *st)
+{
+    PyToffee_Tracer *self = progress->ctx;
+    PyObject *listener = Py_NewRef(self->listener); /* it may begin another trace */
+    PyObject *told = PyObject_CallFunction(listener, "Ki", (unsigned long long)progress->done, 0);
+
+    Py_XDECREF(told);
+    Py_DECREF(listener);
+    return told != NULL ? TOFFEE_OK : toffee_fail(st, TOFFEE_ERR_PYTHON, "a listener raised");
+}
+
+PyDoc_STRVAR(report_doc, "report($self, listener, interval, /)\n--\n\n"
+                         "From now on call LISTENER(operators, 0) after an operator, but not more "
+                         "often than every INTERVAL seconds.");
+
+static PyObject *
+tracer_report(PyObject *op, PyObject *args)
+{
+    PyToffee_Tracer *self = (PyToffee_Tracer *)op;
+    PyObject *listener = NULL;
+    double interval = 0;
+
+    if (!PyArg_ParseTuple(args, "Od:report", &listener, &interval) || require_open(self) < 0) {
+        return NULL;
+    }
+    if (!(interval >= 0.0 && interval <= 3600.0)) {
+        PyErr_SetString(PyExc_ValueError, "interval must be between 0 and 3600 seconds");
+        return NULL;
+    }
+    Py_XSETREF(self->listener, Py_NewRef(listener));
+    self->progress =
+        (toffee_progress){.tell = tracer_tell, .ctx = self, .interval = (uint64_t)(interval * 1e9)};
+    toffee_progress_start(&self->progress);
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(declare_parameter_doc,
              "declare_parameter($self, tensor, name, /) -> str\n--\n\n"
              "Bind a parameter or buffer. Returns its name in the graph: an earlier one for tied "
@@ -363,6 +404,7 @@ tracer_torch_dispatch(PyObject *op, PyObject *const *args, Py_ssize_t n_args, Py
 {
     PyObject *call_args = n_args > 2 ? args[2] : NULL;
     PyObject *call_kwargs = n_args > 3 ? args[3] : NULL;
+    PyToffee_Tracer *tracer = (PyToffee_Tracer *)op;
     PyObject *owned = NULL;
     PyObject *result = NULL;
 
@@ -394,9 +436,13 @@ tracer_torch_dispatch(PyObject *op, PyObject *const *args, Py_ssize_t n_args, Py
         }
         call_args = owned;
     }
-    result = PyToffee_Tracer_Dispatch((PyToffee_Tracer *)op, args[0], call_args,
+    result = PyToffee_Tracer_Dispatch(tracer, args[0], call_args,
                                       call_kwargs != Py_None ? call_kwargs : NULL);
     Py_XDECREF(owned);
+    if (result != NULL && tracer->depth == 0 && tracer->progress.tell != NULL &&
+        toffee_progress_step(&tracer->progress, 1, NULL) != TOFFEE_OK) {
+        Py_CLEAR(result);
+    }
     return result;
 }
 
@@ -462,6 +508,13 @@ tracer_get_unsupported(PyObject *op, void *closure)
                                      : PyList_New(0);
 }
 
+static PyObject *
+tracer_get_operators(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLongLong(((PyToffee_Tracer *)op)->progress.done);
+}
+
 static PyMethodDef tracer_methods[] = {
     {"__torch_dispatch__", (PyCFunction)(void (*)(void))tracer_torch_dispatch,
      METH_FASTCALL | METH_KEYWORDS, NULL},
@@ -471,10 +524,12 @@ static PyMethodDef tracer_methods[] = {
     {"declare_parameter", tracer_declare_parameter, METH_VARARGS, declare_parameter_doc},
     {"finish", tracer_finish, METH_VARARGS, finish_doc},
     {"locate", tracer_locate, METH_VARARGS, locate_doc},
+    {"report", tracer_report, METH_VARARGS, report_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef tracer_getset[] = {
+    {"operators", tracer_get_operators, NULL, "how many calls have run since report()", NULL},
     {"unsupported", tracer_get_unsupported, NULL,
      "list of (operator, place) for each call that no lowering knew", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -6,6 +6,7 @@
 #ifndef TOFFEE_TRACE_TRACER_H
 #define TOFFEE_TRACE_TRACER_H
 
+#include "base/progress.h"
 #include "trace/args.h"
 #include "trace/origin.h"
 #include "trace/trace_state.h"
@@ -35,6 +36,8 @@ typedef struct {
     bool training;
     bool fallback_to_aten;
     int depth;                        /* of decompositions that are running */
+    toffee_progress progress;         /* counts calls; `tell` is NULL where nobody listens */
+    PyObject *listener;               /* (operators, 0); strong, NULL: nobody */
     struct PyToffee_Builder *builder; /* what lowerings in Python build with; strong, NULL: none */
     const toffee_call *call;          /* that a lowering in Python is asked for; NULL: none */
 } PyToffee_Tracer;

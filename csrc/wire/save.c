@@ -18,6 +18,9 @@ typedef struct {
     toffee_encode_options encode;
     toffee_encode_envelope envelope;
     uint64_t max_bytes; /* of an ONNX model, without the file beside it */
+    bool external_data;
+    toffee_progress progress;  /* of this job: save_tell hands it on */
+    toffee_progress *listener; /* the caller's; NULL: nobody */
 } save_job;
 
 static save_job
@@ -30,6 +33,8 @@ save_job_make(const toffee_graph *graph, const toffee_save_options *options)
         .envelope = {.producer = options->producer != NULL ? options->producer : "toffee",
                      .producer_version = options->producer_version},
         .max_bytes = options->max_onnx_bytes != 0 ? options->max_onnx_bytes : TOFFEE_ONNX_MAX_BYTES,
+        .external_data = options->external_data,
+        .listener = options->progress,
     };
 }
 
@@ -57,23 +62,83 @@ save_measure(const save_job *job, uint64_t *n_bytes, toffee_status *st)
     return rc;
 }
 
-/* Whether the job is an ONNX model over the limit; *N_BYTES is its size then. */
-static toffee_code
-save_is_too_large(const save_job *job, bool *too_large, uint64_t *n_bytes, toffee_status *st)
+/* Whether there is anything to put into a file of its own. */
+static bool
+save_has_large_initializer(const save_job *job)
 {
-    *too_large = false;
+    for (size_t i = 0; job->encode.with_initializers && i < job->graph->initializers.n; i++) {
+        if (job->graph->initializers.data[i]->n_bytes >= TOFFEE_EXTERNAL_MIN_BYTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the job is an ONNX model with weights in a file of their own; *N_BYTES is the size that
+ * it would have without one. */
+static toffee_code
+save_needs_data(const save_job *job, bool *needs_data, uint64_t *n_bytes, toffee_status *st)
+{
+    *needs_data = false;
     *n_bytes = 0;
     if (job->format != TOFFEE_FORMAT_ONNX) {
         return TOFFEE_OK;
     }
     TOFFEE_RETURN_IF_ERROR(save_measure(job, n_bytes, st));
-    *too_large = *n_bytes > job->max_bytes;
+    *needs_data =
+        (job->external_data && save_has_large_initializer(job)) || *n_bytes > job->max_bytes;
     return TOFFEE_OK;
+}
+
+/* A `tell`. The total is counted when it is first asked for, since small jobs never get here. */
+static toffee_code
+save_tell(toffee_progress *progress, toffee_status *st)
+{
+    save_job *job = progress->ctx;
+
+    if (progress->total == 0) {
+        TOFFEE_RETURN_IF_ERROR(save_measure(job, &progress->total, st));
+    }
+    job->listener->done = progress->done;
+    job->listener->total = progress->total > progress->done ? progress->total : progress->done;
+    return job->listener->tell(job->listener, st);
+}
+
+/* From now on the listener hears what SINK writes; N_BYTES in all, or 0 if that is not known. */
+static void
+save_report(save_job *job, toffee_sink *sink, uint64_t n_bytes)
+{
+    if (job->listener == NULL) {
+        return;
+    }
+    if (job->progress.tell == NULL) {
+        job->progress = (toffee_progress){
+            .tell = save_tell, .ctx = job, .total = n_bytes, .interval = job->listener->interval};
+        toffee_progress_start(&job->progress);
+    }
+    toffee_sink_set_progress(sink, &job->progress);
+}
+
+/* Everything is out, but not in place: the last telling, with the total. */
+static toffee_code
+save_tell_end(save_job *job, toffee_sink *sink, toffee_status *st)
+{
+    TOFFEE_RETURN_IF_ERROR(toffee_sink_flush(sink, st));
+    if (job->listener == NULL) {
+        return TOFFEE_OK;
+    }
+    job->progress.total = job->progress.done;
+    return save_tell(&job->progress, st);
 }
 
 static toffee_code
 save_fail_no_folder(const save_job *job, uint64_t n_bytes, toffee_status *st)
 {
+    if (n_bytes <= job->max_bytes) {
+        return toffee_fail(st, TOFFEE_ERR_VALUE,
+                           "weights have a file of their own beside the path of a file, and this "
+                           "is none: leave external_data out, or give a path");
+    }
     return toffee_fail(st, TOFFEE_ERR_LIMIT,
                        "the ONNX model has %" PRIu64 " bytes; one file may have %" PRIu64
                        ". Give the path of a file, beside which the weights can have a file of "
@@ -142,8 +207,15 @@ save_with_data(save_job *job, const char *path, uint64_t n_bytes, toffee_sink **
         rc = save_open_data(data_path, &data, st);
     }
     if (rc == TOFFEE_OK) {
+        save_report(job, data, 0);
         job->encode.data = data;
         rc = save_encode(job, *sink, st);
+    }
+    if (rc == TOFFEE_OK) {
+        rc = toffee_sink_flush(data, st);
+    }
+    if (rc == TOFFEE_OK) {
+        rc = save_tell_end(job, *sink, st);
     }
     if (rc == TOFFEE_OK) {
         rc = toffee_sink_commit_both(&data, sink, st);
@@ -159,9 +231,9 @@ toffee_save_path(const toffee_graph *graph, const char *path, const toffee_save_
 {
     save_job job = save_job_make(graph, options);
     toffee_sink *sink = NULL;
-    bool too_large = false;
+    bool needs_data = false;
     uint64_t n_bytes = 0;
-    toffee_code rc = save_is_too_large(&job, &too_large, &n_bytes, st);
+    toffee_code rc = save_needs_data(&job, &needs_data, &n_bytes, st);
 
     if (rc == TOFFEE_OK) {
         rc = toffee_sink_open(path, &sink, st);
@@ -169,11 +241,15 @@ toffee_save_path(const toffee_graph *graph, const char *path, const toffee_save_
     if (rc != TOFFEE_OK) {
         goto done;
     }
-    if (too_large) {
+    save_report(&job, sink, n_bytes);
+    if (needs_data) {
         rc = save_with_data(&job, path, n_bytes, &sink, st);
         goto done;
     }
     rc = save_encode(&job, sink, st);
+    if (rc == TOFFEE_OK) {
+        rc = save_tell_end(&job, sink, st);
+    }
     if (rc == TOFFEE_OK) {
         rc = toffee_sink_commit(&sink, st);
     }
@@ -188,18 +264,24 @@ toffee_save_fn(const toffee_graph *graph, toffee_write_fn write, void *ctx,
 {
     save_job job = save_job_make(graph, options);
     toffee_sink *sink = NULL;
-    bool too_large = false;
+    bool needs_data = false;
     uint64_t n_bytes = 0;
-    toffee_code rc = save_is_too_large(&job, &too_large, &n_bytes, st);
+    toffee_code rc = save_needs_data(&job, &needs_data, &n_bytes, st);
 
-    if (rc == TOFFEE_OK && too_large) {
+    if (rc == TOFFEE_OK && needs_data) {
         rc = save_fail_no_folder(&job, n_bytes, st);
     }
     if (rc == TOFFEE_OK) {
         rc = toffee_sink_open_fn(write, ctx, &sink, st);
     }
     if (rc == TOFFEE_OK) {
+        save_report(&job, sink, n_bytes);
+    }
+    if (rc == TOFFEE_OK) {
         rc = save_encode(&job, sink, st);
+    }
+    if (rc == TOFFEE_OK) {
+        rc = save_tell_end(&job, sink, st);
     }
     if (rc == TOFFEE_OK) {
         rc = toffee_sink_commit(&sink, st);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "wire/target.h"
@@ -15,6 +16,9 @@
 #define SINK_DIRECT_BYTES ((size_t)4 << 10)
 /* Entries of that list; Linux takes up to 1024 (IOV_MAX). */
 #define SINK_MAX_PARTS 256
+/* Most bytes that go out at once. A write to a file does not end early when somebody presses
+ * Ctrl-C; between two they are heard, and told how far it is. */
+#define SINK_STEP_BYTES ((size_t)8 << 20)
 
 typedef void (*sink_drain_fn)(toffee_sink *sink);
 
@@ -27,11 +31,39 @@ struct toffee_sink {
     toffee_target target;
     toffee_write_fn write;
     void *ctx;
+    toffee_progress *progress; /* borrowed; may be NULL */
     size_t n_parts;
     struct iovec parts[SINK_MAX_PARTS]; /* not sent yet, in order; in `buffer` or the caller's */
     size_t n_buffered;
     uint8_t buffer[SINK_BUFFER_BYTES];
 };
+
+/* How many of the N_PARTS parts at PARTS make a step: one at least, which may have to be cut. */
+static size_t
+sink_parts_of_step(const struct iovec *parts, size_t n_parts)
+{
+    size_t n_bytes = 0;
+    size_t n = 0;
+
+    while (n < n_parts && parts[n].iov_len <= SINK_STEP_BYTES - n_bytes) {
+        n_bytes += parts[n].iov_len;
+        n++;
+    }
+    return n > 0 ? n : 1;
+}
+
+/* write(), or writev() for more than one part. */
+static ssize_t
+sink_write_step(const toffee_sink *sink, const struct iovec *parts, size_t n_parts)
+{
+    size_t n = sink_parts_of_step(parts, n_parts);
+
+    if (n > 1) {
+        return writev(sink->target.fd, parts, (int)n);
+    }
+    n = parts->iov_len < SINK_STEP_BYTES ? parts->iov_len : SINK_STEP_BYTES;
+    return write(sink->target.fd, parts->iov_base, n);
+}
 
 static void
 sink_drain_to_file(toffee_sink *sink)
@@ -40,7 +72,7 @@ sink_drain_to_file(toffee_sink *sink)
     size_t n_parts = sink->n_parts;
 
     while (n_parts > 0) {
-        ssize_t n = writev(sink->target.fd, parts, (int)n_parts);
+        ssize_t n = sink_write_step(sink, parts, n_parts);
 
         if (n < 0 && errno == EINTR) {
             continue;
@@ -48,6 +80,10 @@ sink_drain_to_file(toffee_sink *sink)
         if (n <= 0) {
             sink->rc = toffee_fail_errno(&sink->error, n < 0 ? errno : EIO, "cannot write",
                                          sink->target.path);
+            return;
+        }
+        sink->rc = toffee_progress_step(sink->progress, (uint64_t)n, &sink->error);
+        if (sink->rc != TOFFEE_OK) {
             return;
         }
         while (n_parts > 0 && (size_t)n >= parts->iov_len) {
@@ -65,9 +101,20 @@ sink_drain_to_file(toffee_sink *sink)
 static void
 sink_drain_to_fn(toffee_sink *sink)
 {
-    for (size_t i = 0; i < sink->n_parts && sink->rc == TOFFEE_OK; i++) {
-        sink->rc =
-            sink->write(sink->ctx, sink->parts[i].iov_base, sink->parts[i].iov_len, &sink->error);
+    for (size_t i = 0; i < sink->n_parts; i++) {
+        const uint8_t *at = sink->parts[i].iov_base;
+        size_t rest = sink->parts[i].iov_len;
+
+        while (rest > 0 && sink->rc == TOFFEE_OK) {
+            size_t n = rest < SINK_STEP_BYTES ? rest : SINK_STEP_BYTES;
+
+            sink->rc = sink->write(sink->ctx, at, n, &sink->error);
+            if (sink->rc == TOFFEE_OK) {
+                sink->rc = toffee_progress_step(sink->progress, n, &sink->error);
+            }
+            at += n;
+            rest -= n;
+        }
     }
 }
 
@@ -178,6 +225,7 @@ sink_new(sink_drain_fn drain, toffee_sink **out, toffee_status *st)
     sink->target = (toffee_target)TOFFEE_TARGET_NONE;
     sink->write = NULL;
     sink->ctx = NULL;
+    sink->progress = NULL;
     sink->n_parts = 0;
     sink->n_buffered = 0;
     return TOFFEE_OK;
@@ -213,6 +261,12 @@ toffee_code
 toffee_sink_open_counter(toffee_sink **out, toffee_status *st)
 {
     return sink_new(NULL, out, st);
+}
+
+void
+toffee_sink_set_progress(toffee_sink *sink, toffee_progress *progress)
+{
+    sink->progress = progress;
 }
 
 bool

@@ -8,7 +8,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "base/status.h"
+#include "base/progress.h"
 
 typedef struct toffee_sink toffee_sink; /* defined in sink.c */
 
@@ -24,6 +24,9 @@ TOFFEE_NODISCARD toffee_code toffee_sink_open_fn(toffee_write_fn write, void *ct
                                                  toffee_sink **out, toffee_status *st);
 /* A sink that only counts: it never reads what is appended, so a NULL will do. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_sink_open_counter(toffee_sink **out, toffee_status *st);
+/* From now on PROGRESS (borrowed until commit or discard) hears of the bytes that are out, in steps
+ * of a few MB. What it returns as an error is the sink's error. */
+void toffee_sink_set_progress(toffee_sink *sink, toffee_progress *progress);
 /* Whether SINK only counts: then whoever appends need not fetch the bytes, only know how many. */
 bool toffee_sink_is_counter(const toffee_sink *sink);
 /* Whether the bytes go to a file that has a folder and can have another file beside it. */

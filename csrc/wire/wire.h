@@ -23,14 +23,16 @@ typedef struct {
     const char *producer;         /* of the ONNX envelope; NULL: "toffee" */
     const char *producer_version; /* NULL: none */
     uint64_t max_onnx_bytes;      /* more: large initializers go to PATH.data; 0: the default */
+    bool external_data;           /* of an ONNX model, however small it is: to PATH.data */
     const toffee_place *places;   /* one for each initializer, in order; NULL: all are written */
+    toffee_progress *progress;    /* hears of the bytes written, and their total; may be NULL */
 } toffee_save_options;
 
 /* Writes GRAPH to PATH, atomically: on failure what was there is untouched (what happens to an
  * existing file, a link or a pipe: wire/target.h). GRAPH must not change meanwhile. The GIL is not
  * needed; tensor sources are called. Errors: IO, NOMEM, LIMIT, VALUE (a tensor without data, a
  * value without a name, a text with a zero byte, an ONNX file of a graph of ir_version 1), those of
- * tensor sources. */
+ * tensor sources, what the listener to the progress returns. */
 TOFFEE_NODISCARD toffee_code toffee_save_path(const toffee_graph *graph, const char *path,
                                               const toffee_save_options *options,
                                               toffee_status *st);

@@ -65,6 +65,53 @@ def test_install_downloads_with_pip_and_runs_nothing_of_what_it_downloads(
     assert left_over(cache) == []
 
 
+def test_a_program_hears_how_much_is_downloaded_checked_and_unpacked(
+    install: Callable[..., _install.Status],
+    packages: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIP_FIND_LINKS", str(packages))
+    heard: list[tuple[str, int, int]] = []
+    assert install(wheel=None, progress=lambda *row: heard.append(row)).ok
+    stages = list(dict.fromkeys(stage for stage, _, _ in heard))
+    protobuf, wheel = fake_caffe2.PROTOBUF, fake_caffe2.WHEEL
+    assert stages == [
+        "checking grpcio-tools",
+        f"unpacking {protobuf}",
+        "downloading torch",
+        "checking torch",
+        f"unpacking {wheel}",
+    ]
+    size = (packages / wheel).stat().st_size
+    assert ("checking torch", size, size) in heard
+    done, total = [row[1:] for row in heard if row[0] == f"unpacking {wheel}"][-1]
+    folders = [cache / "caffe2-1.10.2" / name for name in ("lib", "licenses")]
+    kept = sum(f.stat().st_size for folder in folders for f in folder.iterdir())
+    kept += (cache / "caffe2-1.10.2/include/caffe2/core/operators.h").stat().st_size
+    assert done == total == kept
+
+
+@pytest.mark.parametrize("stage", ["checking torch", "unpacking"])
+def test_what_the_callback_raises_ends_the_installation_and_leaves_nothing(
+    install: Callable[..., _install.Status], cache: Path, stage: str
+) -> None:
+    def callback(name: str, done: int, total: int) -> None:
+        if name.startswith(stage) and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        install(progress=callback)
+    assert not (cache / "caffe2-1.10.2").exists() and left_over(cache) == []
+
+
+def test_without_progress_nobody_hears_anything(
+    install: Callable[..., _install.Status], lines: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert install(progress=False).ok
+    assert lines == [] and capfd.readouterr() == ("", "")
+
+
 def test_a_second_install_changes_nothing(
     install: Callable[..., _install.Status], recipe: _install.Recipe, lines: list[str]
 ) -> None:

@@ -29,6 +29,23 @@ class Fault(Exception):
     """What was asked for cannot be done, and the message is what to print: exit code 1."""
 
 
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """The option behind :func:`progress_of`."""
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show how far it is if it takes longer than a second (default: in a terminal)",
+    )
+
+
+def progress_of(args: argparse.Namespace) -> bool:
+    """Whether to show how far the command is."""
+    from .._progress import is_terminal
+
+    wanted: bool | None = args.progress
+    return is_terminal(sys.stderr) if wanted is None else wanted
+
+
 # ---- messages ----------------------------------------------------------------------------------
 
 

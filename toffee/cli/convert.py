@@ -48,6 +48,7 @@ def add(commands: Parsers) -> None:
     parser.add_argument(
         "--ir-version", type=int, choices=(1, 2), help="1: the operators and format of 2017"
     )
+    _common.add_progress(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -79,4 +80,5 @@ def _run(args: argparse.Namespace) -> None:
             format=args.to,
             export_params=not args.without_params,
             ir_version=args.ir_version,
+            progress=_common.progress_of(args),
         )

@@ -61,6 +61,7 @@ def add(commands: Parsers) -> None:
         help="before writing, run the graph and compare (default: with onnxruntime)",
     )
     _values.add_seed(parser, "of PyTorch's random numbers (default: 0)")
+    _common.add_progress(parser)
     parser.add_argument(
         "--traceback",
         action="store_true",
@@ -209,6 +210,7 @@ def _export(args: argparse.Namespace, target: Any) -> None:
             strict=args.strict,
             fallback=args.fallback,
             verify=args.verify or False,
+            progress=_common.progress_of(args),
         )
 
 

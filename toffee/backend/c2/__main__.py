@@ -18,7 +18,9 @@ def _say(args: argparse.Namespace) -> Say:
 
 
 def _run_install(args: argparse.Namespace) -> int:
-    _install.install(_install.RECIPE, wheel=args.wheel, protobuf=args.protobuf, say=_say(args))
+    _install.install(
+        _install.RECIPE, wheel=args.wheel, protobuf=args.protobuf, progress=not args.quiet
+    )
     return 0
 
 

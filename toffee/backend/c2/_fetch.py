@@ -23,10 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from ..._progress import Progress
 from ...errors import BackendError
 
 #: Where lines about progress go.
 Say = Callable[[str], None]
+
+#: Seconds between two looks at what a program has done so far.
+_TICK_SECONDS = 0.2
 
 # A child that we started must not outlive us, however we end (SIGKILL runs no handler). This
 # program asks the kernel for that, and then becomes the child. Setting it between fork and exec
@@ -82,8 +86,10 @@ def run_child(
     stderr: int | IO[bytes],
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a program that is killed when this process ends. It reads no input.
+    """Run a program that is killed when this process ends. It reads no input. ``tick`` is called
+    now and then meanwhile, where neither output is a pipe.
 
     Raises
     ------
@@ -94,6 +100,10 @@ def run_child(
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=env)
     with child:
         try:
+            while tick is not None and child.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(_TICK_SECONDS)
+                tick()
             out, err = child.communicate(timeout=timeout)
         except KeyboardInterrupt:
             # The terminal has told the child too. pip shows the cursor again before it ends.
@@ -105,11 +115,11 @@ def run_child(
     return subprocess.CompletedProcess(argv, child.returncode, out, err)
 
 
-def download(package: Package, scratch: Path, say: Say, *, bar: bool = False) -> Path:
+def download(package: Package, scratch: Path, say: Say, progress: Progress) -> Path:
     """Download ``package`` with pip into ``scratch``, and return the file.
 
     pip keeps its temporary files in ``scratch`` too, and fills no cache: the caller removes all
-    of it with the folder. ``bar`` shows pip's own progress bar on stderr.
+    of it with the folder. ``progress`` hears how much of the file there is.
 
     Raises
     ------
@@ -126,7 +136,7 @@ def download(package: Package, scratch: Path, say: Say, *, bar: bool = False) ->
     env = {**os.environ, "TMPDIR": str(temporary), "PIP_QUIET": "0", "NO_COLOR": "1"}
     argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
     argv += ["--no-cache-dir", "--no-input", "--disable-pip-version-check"]
-    argv += ["--progress-bar", "on" if bar else "off", "--dest", str(folder)]
+    argv += ["--progress-bar", "off", "--dest", str(folder)]
     argv += ["--requirement", str(requirements), *package.options]
     if package.is_source:
         env["PYTHONPATH"] = str(_stand_in(package, scratch))
@@ -134,11 +144,24 @@ def download(package: Package, scratch: Path, say: Say, *, bar: bool = False) ->
 
     say(f"downloading {package.requirement} with pip ({mega(package.bytes)})")
     log = scratch / "pip.log"
-    with log.open("wb") as file:
-        done = run_child(argv, stdout=2 if bar else subprocess.DEVNULL, stderr=file, env=env)
+
+    def tick() -> None:
+        progress.step(_largest_file(temporary), package.bytes)
+
+    with log.open("wb") as file, progress.stage(f"downloading {package.name}", "B", package.bytes):
+        done = run_child(argv, stdout=subprocess.DEVNULL, stderr=file, env=env, tick=tick)
     if done.returncode:
         raise _pip_error(package, log.read_text(errors="replace"))
     return next(folder.iterdir())
+
+
+def _largest_file(folder: Path) -> int:
+    """Bytes of the largest file below a folder that somebody else is changing."""
+    largest = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            largest = max(largest, path.stat().st_size)
+    return largest
 
 
 def _stand_in(package: Package, scratch: Path) -> Path:
@@ -180,12 +203,14 @@ def _pip_error(package: Package, log: str) -> BackendError:
     )
 
 
-def verify(package: Package, path: Path) -> None:
+def verify(package: Package, path: Path, progress: Progress) -> None:
     """Read all of ``path``, and raise BackendError unless it is ``package``'s file."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    size = path.stat().st_size
+    with path.open("rb") as file, progress.stage(f"checking {package.name}", "B", size):
         while block := file.read(1 << 20):
             digest.update(block)
+            progress.often(file.tell(), size)
     if digest.hexdigest() != package.sha256:
         raise _hash_error(package, str(path), digest.hexdigest())
 
@@ -197,7 +222,9 @@ def _hash_error(package: Package, what: str, got: str) -> BackendError:
     )
 
 
-def unpack(archive: Path, wanted: Callable[[str], str | None], folder: Path) -> int:
+def unpack(
+    archive: Path, wanted: Callable[[str], str | None], folder: Path, progress: Progress
+) -> int:
     """Unpack a part of a wheel or of a ``.tar.gz`` into ``folder``, and return how many files.
 
     Parameters
@@ -208,17 +235,36 @@ def unpack(archive: Path, wanted: Callable[[str], str | None], folder: Path) -> 
         Says where below ``folder`` a member goes (``a/b.h``), or None for nowhere.
     folder
         Created where missing.
+    progress
+        Hears of the bytes written.
     """
-    count = 0
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as members:
-            for info in members.infolist():
-                target = None if info.is_dir() else wanted(info.filename)
-                if target is not None:
-                    with members.open(info) as file:
-                        _write(file, folder, target)
-                    count += 1
-        return count
+    with progress.stage(f"unpacking {archive.name}", "B"):
+        if zipfile.is_zipfile(archive):
+            return _unpack_zip(archive, wanted, folder, progress)
+        return _unpack_tar(archive, wanted, folder, progress)
+
+
+def _unpack_zip(
+    archive: Path, wanted: Callable[[str], str | None], folder: Path, progress: Progress
+) -> int:
+    with zipfile.ZipFile(archive) as members:
+        chosen = [
+            (info, target)
+            for info in members.infolist()
+            if not info.is_dir() and (target := wanted(info.filename)) is not None
+        ]
+        count = _Counter(progress, sum(info.file_size for info, _ in chosen))
+        for info, target in chosen:
+            with members.open(info) as file:
+                _write(count.reads_of(file), folder, target)
+    return len(chosen)
+
+
+def _unpack_tar(
+    archive: Path, wanted: Callable[[str], str | None], folder: Path, progress: Progress
+) -> int:
+    files = 0
+    count = _Counter(progress, 0)
     with tarfile.open(archive, "r:gz") as members:
         for member in members:
             target = wanted(member.name) if member.isfile() else None
@@ -226,12 +272,34 @@ def unpack(archive: Path, wanted: Callable[[str], str | None], folder: Path) -> 
                 source = members.extractfile(member)
                 assert source is not None  # a regular file always has contents
                 with source:
-                    _write(source, folder, target)
-                count += 1
-    return count
+                    _write(count.reads_of(source), folder, target)
+                files += 1
+    return files
 
 
-def _write(source: IO[bytes], folder: Path, target: str) -> None:
+class _Counter:
+    """Tells a progress how many bytes are read of several files."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        self._source: IO[bytes] | None = None
+
+    def reads_of(self, source: IO[bytes]) -> _Counter:
+        """This, with the ``read`` of SOURCE."""
+        self._source = source
+        return self
+
+    def read(self, n: int = -1, /) -> bytes:
+        assert self._source is not None
+        block = self._source.read(n)
+        self._done += len(block)
+        self._progress.often(self._done, self._total)
+        return block
+
+
+def _write(source: _Counter, folder: Path, target: str) -> None:
     if PurePosixPath(target).is_absolute() or ".." in PurePosixPath(target).parts:
         raise BackendError(f"the archive has a member outside of its own folder: {target}")
     path = folder / target

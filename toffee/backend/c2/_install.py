@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..._progress import Callback, Progress, is_terminal, of
 from ...errors import BackendError
 from . import _cache
 from ._cache import cache_folder
@@ -203,13 +204,13 @@ def runner_path(recipe: Recipe = RECIPE) -> Path:
         path = recipe.runner()
         if os.access(path, os.X_OK):
             return path
-        quiet = not _is_terminal(sys.stderr)
+        quiet = not is_terminal(sys.stderr)
         # A download is never begun without being asked for.
         if not path.parent.is_dir() or _damage(recipe):
             if not _offer(recipe):
                 raise _missing(recipe)
             quiet = False
-        install(recipe, say=say_nothing if quiet else say_line)
+        install(recipe, progress=not quiet)
     except OSError as error:
         raise _cache.os_error(error) from error
     return path
@@ -223,18 +224,10 @@ def _missing(recipe: Recipe) -> BackendError:
     )
 
 
-def _is_terminal(stream: Any) -> bool:
-    """Also False for a stream that is None (no console) or closed."""
-    try:
-        return bool(stream.isatty())
-    except (AttributeError, ValueError):
-        return False
-
-
 def _offer(recipe: Recipe) -> bool:
     """Ask, at most once, whether to install now. False where nobody can answer."""
     global _asked
-    if _asked or not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
+    if _asked or not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         return False
     _asked = True
     state = "damaged" if recipe.folder.is_dir() else "not installed"
@@ -282,6 +275,7 @@ def install(
     wheel: Path | None = None,
     protobuf: Path | None = None,
     say: Say = say_line,
+    progress: bool | Callback = True,
 ) -> Status:
     """Make the runtime usable: download, unpack, build, try, and only then put it in place.
 
@@ -296,6 +290,10 @@ def install(
         Copies of the two files that would be downloaded. They are read, checked and kept.
     say
         Is told each step before it begins.
+    progress
+        Show on stderr how much is downloaded, checked and unpacked. False: show nothing, and let
+        ``say`` hear nothing either. A callable gets ``(stage, bytes, bytes in all)`` instead, up to
+        ten times a second; what it raises ends the installation.
 
     Returns
     -------
@@ -309,6 +307,8 @@ def install(
         there before is there still; nothing else is left behind.
     """
     _check_platform()
+    say = say_nothing if progress is False else say
+    shown = of(progress)
     try:
         with _cache.locked(recipe.name, say):
             now = status(recipe)
@@ -322,7 +322,7 @@ def install(
                 if now.installed and not _damage(recipe):
                     operators = _rebuild(recipe, compiler, scratch, say)
                 else:
-                    operators = _install_all(recipe, wheel, protobuf, compiler, scratch, say)
+                    operators = _install_all(recipe, wheel, protobuf, compiler, scratch, say, shown)
             say(f"Caffe2 {recipe.version} works, with {operators} operators: {recipe.folder}")
             return status(recipe)
     except OSError as error:
@@ -394,6 +394,7 @@ def _install_all(
     compiler: list[str],
     scratch: Path,
     say: Say,
+    progress: Progress,
 ) -> int:
     """From nothing to a runtime in place. Returns the number of operators."""
     _check_space(recipe, wheel)
@@ -419,11 +420,10 @@ def _install_all(
         (recipe.protobuf, protobuf, protobuf_member),
         (recipe.wheel, wheel, wheel_member),
     ):
-        bar = say is say_line and _is_terminal(sys.stderr)
-        path = given or download(package, scratch, say, bar=bar)
+        path = given or download(package, scratch, say, progress)
         say(f"checking and unpacking {path.name}")
-        verify(package, path)
-        count = unpack(path, member, new)
+        verify(package, path, progress)
+        count = unpack(path, member, new, progress)
         if given is None:
             path.unlink()
         if not count:
