@@ -18,6 +18,8 @@
 /* Factors and summands that are taken off before the rest is fitted. */
 #define MAX_DEPTH 2
 #define ROWS_PER_DEPTH 3
+/* Symbols whose sums and products are divided. */
+#define MAX_PAIRED 4
 
 /* ---- what is known ----------------------------------------------------------------------------
  */
@@ -138,6 +140,34 @@ row_ratio(const toffee_exprs *pool, const int64_t *v, const int64_t *e, int64_t 
         }
     }
     return true;
+}
+
+/* The sums and products of two symbols, as arguments of quotients; once for each set of symbols. */
+static toffee_code
+pool_pair(toffee_exprs *pool, toffee_status *st)
+{
+    if (pool->n_paired == pool->bases.n) {
+        return TOFFEE_OK;
+    }
+    pool->pairs.n = 0;
+    for (size_t i = 0; i < pool->bases.n && i < MAX_PAIRED; i++) {
+        for (size_t k = i + 1; k < pool->bases.n && k < MAX_PAIRED; k++) {
+            const toffee_expr *both[2] = {NULL, NULL};
+
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_expr_add(pool, pool->bases.data[i], 1, pool->bases.data[k], &both[0], st));
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_expr_mul(pool, pool->bases.data[i], pool->bases.data[k], &both[1], st));
+            for (size_t j = 0; j < 2; j++) {
+                if (both[j] != NULL && !row_constant(pool, both[j]->samples) &&
+                    !TOFFEE_VEC_PUSH(pool->arena, &pool->pairs, both[j])) {
+                    return toffee_fail_nomem(st);
+                }
+            }
+        }
+    }
+    pool->n_paired = pool->bases.n;
+    return TOFFEE_OK;
 }
 
 /* ---- one fit ----------------------------------------------------------------------------------
@@ -308,6 +338,18 @@ distinct_points(const toffee_exprs *pool, const int64_t *const *columns, size_t 
     return count;
 }
 
+/* Whether both A and B left their first values at some point: else a product is like a sum. */
+static bool
+moved_together(const toffee_exprs *pool, const int64_t *a, const int64_t *b)
+{
+    for (size_t p = 1; p < pool->n_points; p++) {
+        if (a[p] != a[0] && b[p] != b[0]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A sum of whole multiples of SUMMANDS and a number. */
 static toffee_code
 fit_sum_of(fitter *f, const int64_t *v, const toffee_expr *const *summands, size_t n, int64_t *row,
@@ -330,6 +372,13 @@ fit_sum_of(fitter *f, const int64_t *v, const toffee_expr *const *summands, size
     }
     if (!row_constant(f->pool, row) || row[0] != x[n]) {
         return TOFFEE_OK;
+    }
+    for (size_t k = 0; k < n; k++) {
+        for (size_t j = k + 1; j < n; j++) {
+            if (x[k] != 0 && x[j] != 0 && !moved_together(f->pool, columns[k], columns[j])) {
+                return TOFFEE_OK;
+            }
+        }
     }
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, x[n], out, f->st));
     for (size_t k = 0; k < n; k++) {
@@ -379,37 +428,164 @@ fit_sum(fitter *f, const int64_t *v, int64_t *row, const toffee_expr **out)
     return TOFFEE_OK;
 }
 
-/* Multiples and whole fractions of products of two, also plus a number or something known. */
+/* V - PRODUCT (in REST) as a number, or as something known, added or taken away. */
 static toffee_code
-fit_product(fitter *f, const int64_t *v, int64_t *product, int64_t *rest, const toffee_expr **out)
+fit_rest(fitter *f, const int64_t *v, const int64_t *product, int64_t *rest,
+         const toffee_expr **out)
+{
+    const toffee_expr *known = NULL;
+    const toffee_expr *zero = NULL;
+
+    *out = NULL;
+    if (!row_add(f->pool, v, -1, product, rest)) {
+        return TOFFEE_OK;
+    }
+    if (row_constant(f->pool, rest)) {
+        return toffee_fit_distinct(product, f->pool->n_points) >= 3
+                   ? toffee_expr_number(f->pool, rest[0], out, f->st)
+                   : TOFFEE_OK;
+    }
+    *out = toffee_fit_find(f->pool, rest);
+    if (*out == NULL && row_add(f->pool, product, -1, v, rest)) {
+        known = toffee_fit_find(f->pool, rest);
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, known, out, f->st));
+    }
+    return TOFFEE_OK;
+}
+
+/* With IS_MULTIPLE multiples and whole fractions of products of two; else a product plus a number
+ * or something known. */
+static toffee_code
+fit_product(fitter *f, const int64_t *v, bool is_multiple, int64_t *product, int64_t *row,
+            const toffee_expr **out)
 {
     for (size_t i = 0; i < f->n * f->n && *out == NULL; i++) {
         const toffee_expr *left = f->bases[i / f->n];
         const toffee_expr *right = f->bases[i % f->n];
         const toffee_expr *e = NULL;
-        const toffee_expr *other = NULL;
+        const toffee_expr *rest = NULL;
         int64_t a = 0;
         int64_t d = 0;
-        bool is_ratio = false;
 
         if (i % f->n < i / f->n || !row_mul(f->pool, left->samples, right->samples, product) ||
             row_constant(f->pool, product)) {
             continue;
         }
-        is_ratio = row_ratio(f->pool, v, product, &a, &d);
-        if (!is_ratio && row_add(f->pool, v, -1, product, rest)) {
-            other = row_constant(f->pool, rest) ? NULL : toffee_fit_find(f->pool, rest);
-            a = 1;
-            d = 1;
+        if (is_multiple) {
+            if (row_ratio(f->pool, v, product, &a, &d)) {
+                TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, left, right, &e, f->st));
+                TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, a, d, 0, out));
+            }
+            continue;
         }
-        if (is_ratio || other != NULL ||
-            (d == 1 && row_constant(f->pool, rest) && f->pool->n_points >= 3)) {
+        TOFFEE_RETURN_IF_ERROR(fit_rest(f, v, product, row, &rest));
+        if (rest != NULL) {
             TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, left, right, &e, f->st));
-            TOFFEE_RETURN_IF_ERROR(
-                make_scaled(f, e, a, d, is_ratio || other != NULL ? 0 : rest[0], out));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, e, 1, rest, out, f->st));
         }
-        if (other != NULL) {
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, *out, 1, other, out, f->st));
+        else if (left == right && row_add(f->pool, v, 1, v, row)) {
+            /* n * (n - 1) / 2, the number of pairs */
+            const int64_t *twice = row;
+            int64_t plus = 0;
+
+            if (row_add(f->pool, twice, -1, product, row) &&
+                row_ratio(f->pool, row, left->samples, &plus, &d) && d == 1 && llabs(plus) == 1) {
+                TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, left, left, &e, f->st));
+                TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, e, plus, left, &e, f->st));
+                TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, 1, 2, 0, out));
+            }
+        }
+    }
+    return TOFFEE_OK;
+}
+
+/* All of a + b*x + c*y + d*x*y, where there are points enough. */
+static toffee_code
+fit_bilinear(fitter *f, const int64_t *v, int64_t *row, const toffee_expr **out)
+{
+    const toffee_exprs *pool = f->pool;
+
+    for (size_t i = 0; i < pool->bases.n && pool->n_points >= 4; i++) {
+        for (size_t k = i; k < pool->bases.n && *out == NULL; k++) {
+            const toffee_expr *summands[3] = {pool->bases.data[i], pool->bases.data[k], NULL};
+            size_t n = i == k ? 1 : 2;
+
+            if (row_constant(pool, summands[0]->samples) ||
+                row_constant(pool, summands[1]->samples) || pool->n_points < n + 3) {
+                continue;
+            }
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_expr_mul(f->pool, summands[0], summands[1], &summands[n], f->st));
+            if (summands[n] != NULL) {
+                TOFFEE_RETURN_IF_ERROR(fit_sum_of(f, v, summands, n + 1, row, out));
+            }
+        }
+    }
+    return TOFFEE_OK;
+}
+
+/* Quotients and remainders of one size by another, which leave no number free; and what was met
+ * before, divided by a size without a remainder. */
+static toffee_code
+fit_division_by_size(fitter *f, const int64_t *v, int64_t *row, const toffee_expr **out)
+{
+    if (toffee_fit_distinct(v, f->pool->n_points) < 3) {
+        return TOFFEE_OK;
+    }
+    for (size_t i = 0; i < f->n * f->n && *out == NULL; i++) {
+        const toffee_expr *e = f->bases[i / f->n];
+        const toffee_expr *by = f->bases[i % f->n];
+        bool is_floor = true;
+        bool is_ceiling = true;
+        bool is_remainder = true;
+        bool is_missing = true;
+        bool is_exact = false; /* somewhere: else a ceiling may be a floor and one */
+
+        for (size_t p = 0; p < f->pool->n_points; p++) {
+            int64_t q = 0;
+            int64_t whole = 0;
+            int64_t more = 0;
+
+            if (e == by || !toffee_size_floor_div(e->samples[p], by->samples[p], &q) ||
+                __builtin_mul_overflow(q, by->samples[p], &whole) ||
+                __builtin_sub_overflow(e->samples[p], whole, &whole)) {
+                is_floor = is_ceiling = is_remainder = is_missing = false;
+                break;
+            }
+            more = whole != 0 ? 1 : 0;
+            is_exact = is_exact || more == 0;
+            is_floor = is_floor && v[p] == q;
+            is_ceiling = is_ceiling && v[p] - more == q;
+            is_remainder = is_remainder && v[p] == whole;
+            is_missing = is_missing && v[p] == (more != 0 ? by->samples[p] - whole : 0);
+        }
+        if (is_ceiling && is_exact && !is_floor) {
+            const toffee_expr *zero = NULL;
+
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, e, &e, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, &e, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, e, out, f->st));
+        }
+        else if (is_floor) {
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, out, f->st));
+        }
+        else if (is_remainder || is_missing) {
+            const toffee_expr *zero = NULL;
+
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_expr_add(f->pool, zero, is_remainder ? 1 : -1, e, &e, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_remainder(f->pool, e, by, out, f->st));
+        }
+    }
+    for (size_t i = 0; i < f->n && *out == NULL; i++) {
+        const toffee_expr *by = f->bases[i];
+
+        if (row_mul(f->pool, v, by->samples, row)) {
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_expr_quotient(f->pool, toffee_fit_find(f->pool, row), by, out, f->st));
         }
     }
     return TOFFEE_OK;
@@ -417,15 +593,21 @@ fit_product(fitter *f, const int64_t *v, int64_t *product, int64_t *rest, const 
 
 /* Quotients and remainders by a number. *AMBIGUOUS: several fit, none better than the others. */
 static toffee_code
-fit_division(fitter *f, const int64_t *v, int64_t *row, bool *ambiguous, const toffee_expr **out)
+fit_division(fitter *f, const int64_t *v, bool nested, int64_t *row, bool *ambiguous,
+             const toffee_expr **out)
 {
-    *ambiguous = false;
-    for (size_t i = 0; i < f->n && *out == NULL; i++) {
-        toffee_division found = {0, 0, 0, 0, false};
-        const toffee_expr *e = f->bases[i];
-        const toffee_expr *by = NULL;
+    size_t n = f->n + (nested ? 0 : f->pool->pairs.n);
 
-        toffee_fit_division(v, e->samples, f->pool->n_points, f->distinct[i], row, &found);
+    *ambiguous = false;
+    for (size_t i = 0; i < n && *out == NULL; i++) {
+        toffee_division found = {0, 0, 0, 0, false};
+        const toffee_expr *e = i < f->n ? f->bases[i] : f->pool->pairs.data[i - f->n];
+        const toffee_expr *by = NULL;
+        size_t distinct = toffee_fit_distinct(e->samples, f->pool->n_points);
+
+        /* What takes four values to believe is not believed of a part. */
+        distinct = (nested || i >= f->n) && distinct > 3 ? 3 : distinct;
+        toffee_fit_division(v, e->samples, f->pool->n_points, distinct, row, &found);
         *ambiguous = *ambiguous || found.is_ambiguous;
         if (found.d == 0) {
             continue;
@@ -439,17 +621,17 @@ fit_division(fitter *f, const int64_t *v, int64_t *row, bool *ambiguous, const t
         const toffee_expr *e = f->bases[i / 2];
         const toffee_expr *by = NULL;
         int64_t sign = i % 2 == 0 ? 1 : -1;
-        int64_t c = 0;
-        int64_t d = 0;
+        toffee_remainder found = {0, 0, 0};
 
-        if (!toffee_fit_remainder(v, e->samples, sign, f->pool->n_points, f->distinct[i / 2], &c,
-                                  &d, ambiguous)) {
+        if (!toffee_fit_remainder(v, e->samples, sign, f->pool->n_points,
+                                  nested && f->distinct[i / 2] > 3 ? 3 : f->distinct[i / 2], &found,
+                                  ambiguous)) {
             continue;
         }
-        TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, sign, 1, 0, &e));
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, d, &by, f->st));
+        TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, sign, 1, found.k, &e));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, found.d, &by, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_remainder(f->pool, e, by, &e, f->st));
-        TOFFEE_RETURN_IF_ERROR(e != NULL ? make_scaled(f, e, 1, 1, c, out) : TOFFEE_OK);
+        TOFFEE_RETURN_IF_ERROR(e != NULL ? make_scaled(f, e, 1, 1, found.c, out) : TOFFEE_OK);
     }
     return TOFFEE_OK;
 }
@@ -500,16 +682,25 @@ fit_whole(fitter *f, const int64_t *v, size_t depth, const toffee_expr **out)
         TOFFEE_RETURN_IF_ERROR(fit_affine(f, v, out));
     }
     if (*out == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_product(f, v, true, row, other, out));
+    }
+    if (*out == NULL) {
         TOFFEE_RETURN_IF_ERROR(fit_sum(f, v, row, out));
     }
     if (*out == NULL) {
         TOFFEE_RETURN_IF_ERROR(fit_ratio(f, v, out));
     }
     if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(fit_product(f, v, row, other, out));
+        TOFFEE_RETURN_IF_ERROR(fit_product(f, v, false, row, other, out));
     }
     if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(fit_division(f, v, row, &ambiguous, out));
+        TOFFEE_RETURN_IF_ERROR(fit_bilinear(f, v, row, out));
+    }
+    if (*out == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_division_by_size(f, v, row, out));
+    }
+    if (*out == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_division(f, v, depth > 0, row, &ambiguous, out));
     }
     if (*out == NULL && depth < MAX_DEPTH && !ambiguous) {
         TOFFEE_RETURN_IF_ERROR(fit_compound(f, v, depth, out));
@@ -538,6 +729,7 @@ toffee_fit_whole(toffee_exprs *pool, const int64_t *samples, const toffee_expr *
     for (size_t i = 0; i < pool->bases.n; i++) {
         fitter_add(&f, pool->bases.data[i]);
     }
+    TOFFEE_RETURN_IF_ERROR(pool_pair(pool, st));
     TOFFEE_RETURN_IF_ERROR(fit_whole(&f, samples, 0, out));
     if (*out != NULL && !row_same(pool, (*out)->samples, samples)) {
         *out = NULL; /* cannot be, but a wrong size would be worse than none */

@@ -2,12 +2,30 @@
  *
  * Note [Fitting]. A number that was seen at every point (see expr.h) is expressed in the sizes: the
  * simplest expression is taken that has these values at all points, and only if more points speak
- * for it than its form has free numbers, so that at least one of them confirms it. Simplest first:
- * a number; one of the hints, or something met before, as it is; a multiple of one of these plus a
- * number; a sum of multiples of symbols; products of two or three; floor and ceiling quotients by a
- * number, of a hint or a symbol or their sum with a number; remainders, also of the negative (what
- * is missing to the next multiple). Which of two forms that agree at all points is meant cannot be
- * told; points are chosen so that the usual ones do not agree (see toffee/_sizes.py). */
+ * for it than its form has free numbers, so that at least one of them confirms it. In this order:
+ *
+ *   a number; a hint, or something met before, as it is
+ *   a*e, e + b, a*e + b                               2, 2 and 3 values of e
+ *   a*e*f, and e*f*a/d where it is always whole
+ *   sums a*n + b*m + ... + c of symbols               as many points as numbers and one more; n and
+ *                                                     m must move together somewhere
+ *   e + f, f met before; sums of multiples of two
+ *   a*e/d where it is always whole                    2, or 3 where a is not 1
+ *   e*f + b, e*f + g, e*f - g, e*(e - 1)/2
+ *   a*n*m + b*n + c*m + d of symbols                  5
+ *   e//f, ceil(e/f), e % f, -e % f, g//f              no number is free; 3 values
+ *   e//d, ceil(e/d), e//d + 1, the first two * d      3
+ *   (e + b)//d, c*(e//d)                              4, and nothing else may fit
+ *   a*e//d                                            3 where d is 2, else 4
+ *   e % d, -e % d                                     3
+ *   (e + b) % d + c                                   4, and the whole range must be seen
+ *   e * and e + any of these
+ *
+ * where e and f are hints, symbols and derived sizes (for //d also n + m and n*m), and g was met
+ * before. What a divisor is must follow from the points: where several fit, none is taken, but that
+ * e//d is believed of a power of two. Which of two forms that agree at all points is meant cannot
+ * be told; points must be chosen so that the usual ones do not agree: each symbol odd and even, and
+ * at 0, 1 and d - 1 past a multiple of the divisors that are to be told (see toffee/_sizes.py). */
 #ifndef TOFFEE_SIZE_FIT_H
 #define TOFFEE_SIZE_FIT_H
 
@@ -38,7 +56,7 @@ typedef enum {
 typedef struct {
     toffee_real_form form;
     const toffee_expr *expr; /* NULL: nothing fits */
-    double scale;            /* the number is scale * form(expr); a power of ten or two, mostly 1 */
+    double scale;            /* the number is scale * form(expr) */
 } toffee_real_fit;
 
 /* The same for real numbers of DTYPE (FLOAT, DOUBLE, FLOAT16, BFLOAT16; given as doubles): the form

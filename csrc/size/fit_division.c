@@ -95,9 +95,10 @@ static const struct {
     size_t distinct; /* values that must have been seen */
 } usual[] = {{0, 0, 0, 3}, {1, -1, 0, 3}, {1, 0, 1, 3}, {0, -1, 1, 4}};
 
-/* floor((e + b) / d) into OUT. */
+/* floor((e + b) / d) into OUT; only with the divisor ONLY unless that is 0. */
 static void
-quotient_of(const int64_t *v, const int64_t *e, size_t n, size_t distinct, toffee_division *out)
+quotient_of(const int64_t *v, const int64_t *e, size_t n, size_t distinct, int64_t only,
+            toffee_division *out)
 {
     size_t low = 0;
     size_t high = 0;
@@ -105,6 +106,7 @@ quotient_of(const int64_t *v, const int64_t *e, size_t n, size_t distinct, toffe
     int64_t last = 0;
     int64_t best_rank = 2;
     size_t n_divisors = 0; /* that some offset fits */
+    bool is_told = true;   /* the ceiling from the floor and one */
     toffee_division pinned = {0, 0, 0, 0, false};
 
     for (size_t p = 1; p < n; p++) {
@@ -124,6 +126,10 @@ quotient_of(const int64_t *v, const int64_t *e, size_t n, size_t distinct, toffe
     if (last - first >= MAX_TRIED) {
         last = first + MAX_TRIED - 1;
     }
+    if (only != 0) {
+        first = only >= first ? only : last + 1;
+        last = only <= last ? only : 0;
+    }
     for (int64_t d = first; d <= last; d++) {
         int64_t lo = 0;
         int64_t hi = 0;
@@ -133,6 +139,7 @@ quotient_of(const int64_t *v, const int64_t *e, size_t n, size_t distinct, toffe
             continue;
         }
         n_divisors++;
+        is_told = is_told && (lo > d - 1 || hi < d);
         if (lo == hi) {
             pinned = (toffee_division){1, 1, lo, d, false};
         }
@@ -154,7 +161,9 @@ quotient_of(const int64_t *v, const int64_t *e, size_t n, size_t distinct, toffe
     if (out->d == 0 && n_divisors == 1 && pinned.d != 0 && distinct >= 4) {
         *out = pinned;
     }
-    else if (out->d == 0 || out->is_ambiguous) {
+    else if (out->d == 0 || out->is_ambiguous || (out->b != 0 && !is_told) ||
+             (n_divisors > 1 && only == 0 && (out->d & (out->d - 1)) != 0)) {
+        /* Where other offsets allow other divisors, powers of two are believed all the same. */
         *out = (toffee_division){0, 0, 0, 0, n_divisors != 0};
     }
 }
@@ -195,36 +204,34 @@ toffee_fit_division(const int64_t *v, const int64_t *e, size_t n, size_t distinc
     bool ambiguous = false;
 
     *out = (toffee_division){0, 0, 0, 0, false};
-    if (distinct < 3 || !rows_are_small(v, e, n)) {
+    if (distinct < 3 || toffee_fit_distinct(v, n) < 3 || !rows_are_small(v, e, n)) {
         return;
     }
-    quotient_of(v, e, n, distinct, out);
-    if (out->d != 0 || out->is_ambiguous) {
+    quotient_of(v, e, n, distinct, 0, out);
+    if (out->d != 0) {
         return;
     }
+    ambiguous = out->is_ambiguous;
     for (size_t p = 0; p < n; p++) {
         g = toffee_size_gcd(g, v[p]);
     }
-    for (int64_t c = 2; c <= g && c <= MAX_FACTOR; c++) {
-        toffee_division found = {0, 0, 0, 0, false};
+    /* First what is cut or filled up to a multiple, where c is d, then other factors. */
+    for (int pass = 0; pass < 2 && out->d == 0 && !ambiguous; pass++) {
+        for (int64_t c = 2; c <= g && c <= MAX_FACTOR && (pass == 0 || distinct >= 4); c++) {
+            toffee_division found = {0, 0, 0, 0, false};
 
-        if (g % c != 0) {
-            continue;
-        }
-        for (size_t p = 0; p < n; p++) {
-            row[p] = v[p] / c;
-        }
-        quotient_of(row, e, n, distinct, &found);
-        if (found.d == c) {
-            /* What is cut or filled up to a multiple. Another multiple would be as good. */
-            ambiguous = ambiguous || (out->d != 0 && out->d == out->c);
-            *out = found;
-            out->c = c;
-        }
-        else if (found.d != 0 && distinct >= 4 && (out->d == 0 || out->d != out->c)) {
-            ambiguous = ambiguous || out->d != 0;
-            *out = found;
-            out->c = c;
+            if (g % c != 0) {
+                continue;
+            }
+            for (size_t p = 0; p < n; p++) {
+                row[p] = v[p] / c;
+            }
+            quotient_of(row, e, n, distinct, pass == 0 ? c : 0, &found);
+            ambiguous = ambiguous || found.is_ambiguous || (found.d != 0 && out->d != 0);
+            if (found.d != 0) {
+                *out = found;
+                out->c = c;
+            }
         }
     }
     if (ambiguous) {
@@ -243,47 +250,37 @@ toffee_fit_division(const int64_t *v, const int64_t *e, size_t n, size_t distinc
 
 bool
 toffee_fit_remainder(const int64_t *v, const int64_t *e, int64_t sign, size_t n, size_t distinct,
-                     int64_t *c, int64_t *d, bool *ambiguous)
+                     toffee_remainder *out, bool *ambiguous)
 {
     int64_t g = 0;
     int64_t least = INT64_MAX;
     int64_t most = INT64_MIN;
+    int64_t gap = sign * e[0] - v[0];
     size_t n_fits = 0;
 
     if (distinct < 3 || !rows_are_small(v, e, n)) {
         return false;
     }
-    /* D divides sign * e - (v - c) at every point, and so all differences of these. */
+    /* D divides sign * e + k - (v - c) at every point, and so all differences of these. */
     for (size_t p = 0; p < n; p++) {
-        g = toffee_size_gcd(g, (sign * e[p] - v[p]) - (sign * e[0] - v[0]));
+        g = toffee_size_gcd(g, (sign * e[p] - v[p]) - gap);
         least = v[p] < least ? v[p] : least;
         most = v[p] > most ? v[p] : most;
     }
-    if (g == 0 || g > MAX_FACTOR * 16) {
+    if (g == 0 || least == most || most - least >= g) {
         return false;
     }
-    for (int64_t pass = 0; pass < 2 && n_fits == 0; pass++) {
-        if (pass == 1 && distinct < 4) {
-            break;
-        }
-        for (int64_t i = most - least + 1; i <= g; i++) {
-            int64_t offset = 0;
-
-            if (i < 2 || g % i != 0) {
-                continue;
-            }
-            offset = (v[0] - sign * e[0]) % i; /* C, but for multiples of D */
-            offset += offset < 0 ? i : 0;
-            /* The one that leaves all v - c from 0 to d - 1, if any does. */
-            offset += (least - offset) / i * i;
-            offset -= offset > least ? i : 0;
-            if (most - offset >= i || (offset != 0) != (pass == 1)) {
-                continue;
-            }
-            *c = offset;
-            *d = i;
+    for (int64_t d = most - least + 1; d <= g && d <= MAX_FACTOR; d++) {
+        if (g % d == 0 && gap % d == 0 && least >= 0 && most < d) {
+            *out = (toffee_remainder){0, 0, d};
             n_fits++;
         }
+    }
+    if (n_fits == 0 && distinct >= 4 && g % (most - least + 1) == 0) {
+        /* Both ends of the range were seen, so that nothing is left to choose. */
+        *out = (toffee_remainder){least, 0, most - least + 1};
+        out->k = (-gap - least) % out->d;
+        n_fits = 1;
     }
     *ambiguous = *ambiguous || n_fits > 1;
     return n_fits == 1;

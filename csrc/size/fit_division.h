@@ -19,10 +19,16 @@ TOFFEE_NODISCARD bool toffee_fit_line(const int64_t *v, const int64_t *e, size_t
  * four for an offset that is none of the usual. ROW has room for N numbers and is overwritten. */
 void toffee_fit_division(const int64_t *v, const int64_t *e, size_t n, size_t distinct,
                          int64_t *row, toffee_division *out);
-/* Whether V is C + (SIGN * E) % D at all N points. *AMBIGUOUS is set where several D would do.
- * Three distinct values are needed, and four where C is not 0. */
+/* c + (e + k) % d */
+typedef struct {
+    int64_t c, k, d;
+} toffee_remainder;
+
+/* *OUT is the remainder of SIGN * E that is V at all N points. *AMBIGUOUS is set where several
+ * divisors would do. Three distinct values are needed, and four and the whole range of remainders
+ * where c or k is not 0. */
 TOFFEE_NODISCARD bool toffee_fit_remainder(const int64_t *v, const int64_t *e, int64_t sign,
-                                           size_t n, size_t distinct, int64_t *c, int64_t *d,
+                                           size_t n, size_t distinct, toffee_remainder *out,
                                            bool *ambiguous);
 
 #endif /* TOFFEE_SIZE_FIT_DIVISION_H */

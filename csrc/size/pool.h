@@ -28,7 +28,9 @@ struct toffee_exprs {
     toffee_expr_table by_samples;          /* what was remembered */
     TOFFEE_VEC(const toffee_expr *) known; /* the same in order: symbols, derived, remembered */
     TOFFEE_VEC(const toffee_expr *) bases; /* symbols and derived sizes */
-    TOFFEE_VEC(toffee_term) work;          /* of the polynomial being made */
+    TOFFEE_VEC(const toffee_expr *) pairs; /* of the first n_paired bases; see fit.c */
+    size_t n_paired;
+    TOFFEE_VEC(toffee_term) work; /* of the polynomial being made */
     int64_t *rows[TOFFEE_SIZE_N_ROWS];
 };
 
