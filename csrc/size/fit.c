@@ -643,6 +643,7 @@ static toffee_code
 fit_compound(fitter *f, const int64_t *v, size_t depth, const toffee_expr **out)
 {
     int64_t *row = f->pool->rows[depth * ROWS_PER_DEPTH];
+    int64_t *other = f->pool->rows[depth * ROWS_PER_DEPTH + 1];
     const toffee_expr *rest = NULL;
 
     for (size_t i = 0; i < f->n && *out == NULL; i++) {
@@ -653,9 +654,12 @@ fit_compound(fitter *f, const int64_t *v, size_t depth, const toffee_expr **out)
     }
     for (size_t i = 0; i < 2 * f->n && *out == NULL && depth == 0; i++) {
         int64_t sign = i % 2 == 0 ? 1 : -1;
+        bool ambiguous = false;
 
+        /* Only quotients and remainders: sums and products were looked for as a whole. */
+        rest = NULL;
         if (row_add(f->pool, v, -sign, f->bases[i / 2]->samples, row)) {
-            TOFFEE_RETURN_IF_ERROR(fit_whole(f, row, MAX_DEPTH, &rest));
+            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &rest));
             TOFFEE_RETURN_IF_ERROR(
                 toffee_expr_add(f->pool, rest, sign, f->bases[i / 2], out, f->st));
         }

@@ -19,7 +19,7 @@
  *   a*e//d                                            3 where d is 2, else 4
  *   e % d, -e % d                                     3
  *   (e + b) % d + c                                   4, and the whole range must be seen
- *   e * and e + any of these
+ *   e * any of these; e + and e - a quotient or remainder
  *
  * where e and f are hints, symbols and derived sizes (for //d also n + m and n*m), and g was met
  * before. What a divisor is must follow from the points: where several fit, none is taken, but that

@@ -179,7 +179,8 @@ whole_inside(const toffee_exprs *pool, toffee_dtype dtype, double scale, toffee_
 static toffee_code
 fit_number(toffee_exprs *pool, double number, toffee_real_fit *out, toffee_status *st)
 {
-    bool whole = fabs(number) < MAX_EXACT && number == nearbyint(number) && !signbit(number);
+    bool whole = fabs(number) < MAX_EXACT && number == nearbyint(number) &&
+                 !(number == 0 && signbit(number));
 
     out->scale = whole ? 1 : number;
     return toffee_expr_number(pool, whole ? (int64_t)number : 1, &out->expr, st);
