@@ -33,7 +33,9 @@
 #include "size/expr.h"
 
 /* Remembers EXPR as a candidate for later fits, if none has its samples yet: the size of an axis of
- * some value. Symbols and derived sizes are candidates from the start. Errors: NOMEM. */
+ * some value. Symbols and derived sizes are candidates from the start. NULL is passed over. Errors:
+ * NOMEM.
+ */
 TOFFEE_NODISCARD toffee_code toffee_fit_remember(toffee_exprs *pool, const toffee_expr *expr,
                                                  toffee_status *st);
 /* What was remembered with SAMPLES, or NULL. */
@@ -61,7 +63,9 @@ typedef struct {
 
 /* The same for real numbers of DTYPE (FLOAT, DOUBLE, FLOAT16, BFLOAT16; given as doubles): the form
  * and expression that give each of SAMPLES again, to within one unit in the last place of DTYPE.
- */
+ * Numbers that are all the same are IS of a whole number, or of 1 with the number as the scale.
+ * Scales are 1, powers of two and ten, multiples of pi and some logarithms, also negative; whole
+ * ones up to 4096 and 1 over these need three values of the size, any other needs four. */
 TOFFEE_NODISCARD toffee_code toffee_fit_real(toffee_exprs *pool, toffee_dtype dtype,
                                              const double *samples, const toffee_expr *const *hints,
                                              size_t n_hints, toffee_real_fit *out,
