@@ -22,10 +22,11 @@ BELOW = {
     "ops": {"base", "ir"},
     "opt": {"base", "ir", "ops"},
     "lower": {"base", "ir", "ops"},
+    "size": {"base", "ir", "ops"},
     "bridge": {"base", "ir", "ops", "wire", "lower"},
     "trace": {"base", "ir", "ops", "wire", "lower", "bridge"},
     "caffe2": {"base", "ir", "ops", "wire"},
-    "py": {"base", "ir", "ops", "wire", "opt", "lower", "bridge", "trace", "caffe2"},
+    "py": {"base", "ir", "ops", "wire", "opt", "lower", "bridge", "trace", "caffe2", "size"},
 }
 
 #: header -> the files that may include it

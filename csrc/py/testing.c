@@ -7,6 +7,7 @@
 #include "ir/prune.h"
 #include "ops/optable.h"
 #include "py/testing.h"
+#include "py/testing_size.h"
 #include "py/testing_view.h"
 
 static PyToffee_Graph *
@@ -109,6 +110,9 @@ PyToffee_Testing_Exec(PyObject *module)
     }
     if (rc == 0) {
         rc = PyToffee_TestingView_Add(testing, module);
+    }
+    if (rc == 0) {
+        rc = PyToffee_TestingSize_Add(testing, module);
     }
     if (rc == 0) {
         rc = PyModule_AddObjectRef(module, "_testing", testing);
