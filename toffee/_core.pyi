@@ -539,6 +539,8 @@ def passes() -> tuple[tuple[str, str], ...]: ...
 @disjoint_base
 class Tracer:
     unsupported: list[tuple[str, str]]
+    journal: list[tuple[str, int]]
+    skipped: int
     def begin(
         self,
         decompose: Callable[..., Any],
@@ -548,6 +550,12 @@ class Tracer:
         whole_storage: Callable[..., Any],
         training: bool,
         fallback_to_aten: bool,
+        /,
+    ) -> None: ...
+    def keep_journal(
+        self,
+        sources: tuple[int, ...],
+        skip: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None,
         /,
     ) -> None: ...
     def locate(

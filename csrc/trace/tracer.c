@@ -1,5 +1,6 @@
 /* csrc/trace/tracer.c -- the Tracer type: declare, run, finish. */
 #include "trace/custom.h"
+#include "trace/twin.h"
 
 #include "bridge/pyerr.h"
 
@@ -78,6 +79,7 @@ tracer_close(PyToffee_Tracer *self)
     toffee_graph *graph = self->graph;
 
     self->graph = NULL; /* first: releasing tensors below may run Python code that looks */
+    PyToffee_Twin_Close(self->twin);
     PyToffee_Builder_Close(self);
     PyToffee_Bindings_Free(self->bindings);
     self->bindings = NULL;
@@ -118,7 +120,8 @@ tracer_traverse(PyObject *op, visitproc visit, void *arg)
     }
     Py_VISIT(self->unsupported);
     Py_VISIT(self->builder);
-    if (PyToffee_Locator_Traverse(self->locator, visit, arg) != 0) {
+    if (PyToffee_Locator_Traverse(self->locator, visit, arg) != 0 ||
+        PyToffee_Twin_Traverse(self->twin, visit, arg) != 0) {
         return -1;
     }
     return PyToffee_Bindings_Traverse(self->bindings, visit, arg);
@@ -134,6 +137,8 @@ tracer_clear(PyObject *op)
     }
     Py_CLEAR(self->unsupported);
     tracer_close(self);
+    PyToffee_Twin_Free(self->twin);
+    self->twin = NULL;
     return 0;
 }
 
@@ -338,6 +343,34 @@ tracer_locate(PyObject *op, PyObject *args)
     return self->locator != NULL ? Py_NewRef(Py_None) : NULL;
 }
 
+PyDoc_STRVAR(keep_journal_doc,
+             "keep_journal($self, sources, skip, /)\n--\n\n"
+             "From now on note every call in `journal`. SOURCES: a tuple of ascending ordinals, \n"
+             "places in the journal, of calls on data alone that are to be recorded all the same.\n"
+             "SKIP: None, or a function (func, args, kwargs) -> result or NotImplemented that is\n"
+             "asked in place of running a large call, for a result of the right geometry.");
+
+static PyObject *
+tracer_keep_journal(PyObject *op, PyObject *args)
+{
+    PyToffee_Tracer *self = (PyToffee_Tracer *)op;
+    PyToffee_Twin *twin = NULL;
+    PyObject *sources = NULL;
+    PyObject *skip = NULL;
+
+    if (!PyArg_ParseTuple(args, "OO:keep_journal", &sources, &skip) || require_open(self) < 0) {
+        return NULL;
+    }
+    twin = PyToffee_Twin_New(sources, skip);
+    if (twin == NULL) {
+        return NULL;
+    }
+    PyToffee_Twin_Free(self->twin);
+    self->twin = twin;
+    self->lo.is_twin = true;
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(declare_parameter_doc,
              "declare_parameter($self, tensor, name, /) -> str\n--\n\n"
              "Bind a parameter or buffer. Returns its name in the graph: an earlier one for tied "
@@ -462,6 +495,20 @@ tracer_get_unsupported(PyObject *op, void *closure)
                                      : PyList_New(0);
 }
 
+static PyObject *
+tracer_get_journal(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyToffee_Twin_Journal(((PyToffee_Tracer *)op)->twin);
+}
+
+static PyObject *
+tracer_get_skipped(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyLong_FromSize_t(PyToffee_Twin_Skipped(((PyToffee_Tracer *)op)->twin));
+}
+
 static PyMethodDef tracer_methods[] = {
     {"__torch_dispatch__", (PyCFunction)(void (*)(void))tracer_torch_dispatch,
      METH_FASTCALL | METH_KEYWORDS, NULL},
@@ -470,11 +517,16 @@ static PyMethodDef tracer_methods[] = {
     {"declare_input", tracer_declare_input, METH_VARARGS, declare_input_doc},
     {"declare_parameter", tracer_declare_parameter, METH_VARARGS, declare_parameter_doc},
     {"finish", tracer_finish, METH_VARARGS, finish_doc},
+    {"keep_journal", tracer_keep_journal, METH_VARARGS, keep_journal_doc},
     {"locate", tracer_locate, METH_VARARGS, locate_doc},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef tracer_getset[] = {
+    {"journal", tracer_get_journal, NULL,
+     "list of (operator, digest of what a call on data alone made, or 0) for each call", NULL},
+    {"skipped", tracer_get_skipped, NULL, "how many calls `skip` of keep_journal has answered",
+     NULL},
     {"unsupported", tracer_get_unsupported, NULL,
      "list of (operator, place) for each call that no lowering knew", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -37,6 +37,7 @@ typedef struct {
     int depth;                        /* of decompositions that are running */
     struct PyToffee_Builder *builder; /* what lowerings in Python build with; strong, NULL: none */
     const toffee_call *call;          /* that a lowering in Python is asked for; NULL: none */
+    struct PyToffee_Twin *twin;       /* owned; NULL: the trace is not compared with others */
 } PyToffee_Tracer;
 
 /* Python functions of toffee/_tracing.py, for what is rare and easier said there. */
