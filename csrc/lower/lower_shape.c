@@ -3,6 +3,7 @@
  * Where PyTorch's dims follow from the call alone, the node says it without naming a size that
  * could be another in another run: Flatten, Squeeze, Unsqueeze, Expand, and Reshape with 0 and -1.
  */
+#include "lower/fit.h"
 #include "lower/shape.h"
 #include "lower/view.h"
 
@@ -369,6 +370,20 @@ lower_repeat_interleave(toffee_lowering *lo, const toffee_call *call, toffee_sta
 
 /* ---- windows and diagonals ------------------------------------------------------------------ */
 
+/* The places of WINDOW[0] windows of WINDOW[1] elements, STEP apart, computed by the graph. */
+static toffee_code
+window_places(toffee_lowering *lo, const int64_t *window, int64_t step, toffee_value **out,
+              toffee_status *st)
+{
+    toffee_value *within = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, window[1], false, &within, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, window[0], true, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", *out, (double)step, out, st));
+    return toffee_emit_dims(lo, "Add", TOFFEE_INPUTS(*out, within), TOFFEE_DTYPE_INT64, window, 2,
+                            NULL, out, st);
+}
+
 /* aten::unfold(self, dimension, size, step): windows of one dimension; their contents become the
  * last one.
  *   -> Reshape, Transpose where the windows neither overlap nor leave anything out
@@ -403,6 +418,10 @@ lower_unfold(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
             }
         }
         TOFFEE_RETURN_IF_ERROR(toffee_reshape(lo, self, dims, rank + 1, &self, st));
+    }
+    else if (lo->is_twin) {
+        TOFFEE_RETURN_IF_ERROR(window_places(lo, window, step, &table, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_gather(lo, self, axis, table, &self, st));
     }
     else {
         indices =
@@ -528,8 +547,8 @@ value_roll(toffee_lowering *lo, toffee_value *value, int64_t axis, int64_t shift
     if (size == 0 || shift % size == 0) {
         return TOFFEE_OK;
     }
+    range.start = shift < 0 ? -shift % size : -(shift % size); /* says how far, not the size */
     shift = (shift % size + size) % size;
-    range.start = -shift;
     range.count = shift;
     TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, value, &range, 1, &parts[0], st));
     range.start = 0;
