@@ -257,7 +257,8 @@ def _spread(x: torch.Tensor) -> torch.Tensor:
 
 def _stepped(x: torch.Tensor) -> torch.Tensor:
     n = x.shape[1]
-    return x + torch.arange(0.5, n / 2 + 0.5, 0.5) + torch.arange(2 * n, 0, -2) % 5
+    down = torch.arange(n, 0, -1.0, dtype=torch.int64)
+    return x + torch.arange(0.5, n / 2 + 0.5, 0.5) + torch.arange(2 * n, 0, -2) % 5 + down
 
 
 def _triangles(x: torch.Tensor) -> torch.Tensor:
@@ -307,6 +308,7 @@ def test_a_number_in_a_fill_is_no_attribute():
         lambda x: nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True),
         lambda x: x.unfold(1, 3, 1),
         lambda x: x.unfold(1, 3, 2) * 2,
+        lambda x: nn.functional.unfold(x[None, None], (1, 3), dilation=(1, 2), stride=(1, 2)),
         lambda x: x.roll(-2, 1).roll(1, 1).roll(-1),
         lambda x: x.flip(1),
         lambda x: torch.cat(x.chunk(2, 1)[::-1], 1),
@@ -323,6 +325,7 @@ def test_a_number_in_a_fill_is_no_attribute():
         "causal",
         "unfold",
         "apart",
+        "patches",
         "roll",
         "flip",
         "chunk",

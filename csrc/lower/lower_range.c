@@ -6,6 +6,8 @@
 #include "lower/chain.h"
 #include "lower/fit.h"
 
+#include <math.h>
+
 /* The size N as a 0-d int64. */
 static toffee_value *
 chain_size(toffee_chain *chain, int64_t n)
@@ -43,24 +45,34 @@ chain_count(toffee_chain *chain, int64_t n)
     return chain_range(chain, zero, limit, one, n);
 }
 
-/* A number of the call, or FALLBACK, as a value of DTYPE. Whole numbers may be sizes: they are cast
- * in the graph. */
+/* A number of the call as a value of DTYPE. Whole ones may be sizes: they are cast in the graph. */
 static toffee_value *
-chain_argument(toffee_chain *chain, const toffee_arg *arg, int64_t fallback, toffee_dtype dtype)
+chain_argument(toffee_chain *chain, const toffee_arg *arg, toffee_dtype dtype)
 {
-    if (arg == NULL || arg->kind == TOFFEE_ARG_NONE || arg->kind == TOFFEE_ARG_INT) {
-        toffee_value *size =
-            chain_size(chain, arg != NULL && arg->kind == TOFFEE_ARG_INT ? arg->i : fallback);
+    if (arg != NULL && arg->kind == TOFFEE_ARG_INT) {
+        toffee_value *size = chain_size(chain, arg->i);
 
         return toffee_chain_cast(chain, size, dtype);
     }
     return toffee_chain_operand(chain, arg, dtype);
 }
 
-static bool
-is_whole(const toffee_arg *arg)
+/* The argument NAME, with whole numbers as ints if the call makes such: arange(n, 0, -1.0). */
+static toffee_arg
+number_argument(const toffee_call *call, const char *name, int64_t fallback)
 {
-    return arg == NULL || arg->kind == TOFFEE_ARG_NONE || arg->kind == TOFFEE_ARG_INT;
+    const toffee_arg *arg = toffee_call_arg(call, name);
+    toffee_arg number = {.name = name, .kind = TOFFEE_ARG_INT, .i = fallback};
+
+    if (arg == NULL || arg->kind == TOFFEE_ARG_NONE) {
+        return number;
+    }
+    if (arg->kind == TOFFEE_ARG_FLOAT && toffee_dtype_is_int(call->results[0].dtype) &&
+        fabs(arg->f) < 0x1p53 && floor(arg->f) == arg->f) {
+        number.i = (int64_t)arg->f;
+        return number;
+    }
+    return *arg;
 }
 
 /* aten::arange(start = 0, end, step = 1)
@@ -70,23 +82,26 @@ static toffee_code
 lower_arange(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
     toffee_chain chain = TOFFEE_CHAIN(lo, st);
-    const toffee_arg *start = toffee_call_arg(call, "start");
-    const toffee_arg *end = toffee_call_arg(call, "end");
-    const toffee_arg *step = toffee_call_arg(call, "step");
+    toffee_arg start = {0};
+    toffee_arg end = {0};
+    toffee_arg step = {0};
     toffee_value *x = NULL;
     toffee_value *from = NULL;
     toffee_value *by = NULL;
 
     if (call->n_results != 1 || !toffee_dtype_is_real(call->results[0].dtype) ||
-        call->results[0].rank != 1 || end == NULL) {
+        call->results[0].rank != 1) {
         return TOFFEE_DECLINED;
     }
-    if (is_whole(start) && is_whole(end) && is_whole(step)) {
+    start = number_argument(call, "start", 0);
+    end = number_argument(call, "end", 0);
+    step = number_argument(call, "step", 1);
+    if (start.kind == TOFFEE_ARG_INT && end.kind == TOFFEE_ARG_INT && step.kind == TOFFEE_ARG_INT) {
         toffee_value *to = NULL;
 
-        from = chain_argument(&chain, start, 0, TOFFEE_DTYPE_INT64);
-        to = chain_argument(&chain, end, 0, TOFFEE_DTYPE_INT64);
-        by = chain_argument(&chain, step, 1, TOFFEE_DTYPE_INT64);
+        from = chain_argument(&chain, &start, TOFFEE_DTYPE_INT64);
+        to = chain_argument(&chain, &end, TOFFEE_DTYPE_INT64);
+        by = chain_argument(&chain, &step, TOFFEE_DTYPE_INT64);
         x = chain_range(&chain, from, to, by, call->results[0].dims[0]);
         return toffee_chain_return(&chain, call, 0, x);
     }
@@ -95,9 +110,9 @@ lower_arange(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     }
     x = chain_count(&chain, call->results[0].dims[0]);
     x = toffee_chain_cast(&chain, x, TOFFEE_DTYPE_DOUBLE);
-    by = chain_argument(&chain, step, 1, TOFFEE_DTYPE_DOUBLE);
+    by = chain_argument(&chain, &step, TOFFEE_DTYPE_DOUBLE);
     x = toffee_chain_binary(&chain, "Mul", x, by);
-    from = chain_argument(&chain, start, 0, TOFFEE_DTYPE_DOUBLE);
+    from = chain_argument(&chain, &start, TOFFEE_DTYPE_DOUBLE);
     x = toffee_chain_binary(&chain, "Add", x, from);
     return toffee_chain_return(&chain, call, 0, x);
 }
@@ -115,8 +130,8 @@ chain_linspace(toffee_chain *chain, const toffee_call *call, toffee_dtype dtype)
     toffee_value *two = chain_size(chain, 2);
     toffee_value *last = toffee_chain_binary(chain, "Sub", count, one);
     toffee_value *half = toffee_chain_binary(chain, "Div", count, two);
-    toffee_value *start = chain_argument(chain, toffee_call_arg(call, "start"), 0, dtype);
-    toffee_value *end = chain_argument(chain, toffee_call_arg(call, "end"), 0, dtype);
+    toffee_value *start = chain_argument(chain, toffee_call_arg(call, "start"), dtype);
+    toffee_value *end = chain_argument(chain, toffee_call_arg(call, "end"), dtype);
     toffee_value *step = toffee_chain_binary(chain, "Sub", end, start);
     toffee_value *gaps = toffee_chain_binary(chain, "Max", last, one);
     toffee_value *is_first = toffee_chain_test(chain, "Less", i, half);

@@ -3,7 +3,6 @@
  * Where PyTorch's dims follow from the call alone, the node says it without naming a size that
  * could be another in another run: Flatten, Squeeze, Unsqueeze, Expand, and Reshape with 0 and -1.
  */
-#include "lower/fit.h"
 #include "lower/shape.h"
 #include "lower/view.h"
 
@@ -370,20 +369,6 @@ lower_repeat_interleave(toffee_lowering *lo, const toffee_call *call, toffee_sta
 
 /* ---- windows and diagonals ------------------------------------------------------------------ */
 
-/* The places of WINDOW[0] windows of WINDOW[1] elements, STEP apart, computed by the graph. */
-static toffee_code
-window_places(toffee_lowering *lo, const int64_t *window, int64_t step, toffee_value **out,
-              toffee_status *st)
-{
-    toffee_value *within = NULL;
-
-    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, window[1], false, &within, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, window[0], true, out, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", *out, (double)step, out, st));
-    return toffee_emit_dims(lo, "Add", TOFFEE_INPUTS(*out, within), TOFFEE_DTYPE_INT64, window, 2,
-                            NULL, out, st);
-}
-
 /* aten::unfold(self, dimension, size, step): windows of one dimension; their contents become the
  * last one.
  *   -> Reshape, Transpose where the windows neither overlap nor leave anything out
@@ -420,7 +405,7 @@ lower_unfold(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         TOFFEE_RETURN_IF_ERROR(toffee_reshape(lo, self, dims, rank + 1, &self, st));
     }
     else if (lo->is_twin) {
-        TOFFEE_RETURN_IF_ERROR(window_places(lo, window, step, &table, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_positions_table(lo, window, step, 1, &table, st));
         TOFFEE_RETURN_IF_ERROR(toffee_gather(lo, self, axis, table, &self, st));
     }
     else {

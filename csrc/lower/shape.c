@@ -1,6 +1,8 @@
 /* csrc/lower/shape.c -- see shape.h. */
 #include "lower/shape.h"
 
+#include "lower/fit.h"
+
 #include <string.h>
 
 toffee_code
@@ -345,4 +347,18 @@ toffee_positions(toffee_lowering *lo, int64_t n, bool as_column, toffee_value **
         numbers[i] = i;
     }
     return toffee_const_tensor(lo, TOFFEE_DTYPE_INT64, dims, as_column ? 2 : 1, numbers, out, st);
+}
+
+toffee_code
+toffee_positions_table(toffee_lowering *lo, const int64_t dims[2], int64_t row_step,
+                       int64_t column_step, toffee_value **out, toffee_status *st)
+{
+    toffee_value *column = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, dims[1], false, &column, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", column, (double)column_step, &column, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, dims[0], true, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", *out, (double)row_step, out, st));
+    return toffee_emit_dims(lo, "Add", TOFFEE_INPUTS(*out, column), TOFFEE_DTYPE_INT64, dims, 2,
+                            NULL, out, st);
 }
