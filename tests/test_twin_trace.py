@@ -413,6 +413,12 @@ def _lists(x: torch.Tensor) -> Any:
     return torch.cat([x, x + 1], 1), torch.stack([x, x]), torch.einsum("ij,kj->ik", x, x)
 
 
+def _elementwise(x: torch.Tensor) -> Any:
+    y = nn.functional.gelu(x * x, approximate="tanh") + x.relu() / 2.0
+    z = torch.add(y, x, alpha=2) * x[0] - x.t().contiguous().t()
+    return z, x.int() + x.int(), x.int() / 2, x.mul(1j), y.double() * y
+
+
 def _untouched(x: torch.Tensor) -> torch.Tensor:
     return torch.where(x > 0, x, x.new_zeros(())).to(torch.float64).cumsum(1)
 
@@ -436,6 +442,7 @@ _ZOO: list[tuple[str, Callable[..., Any], tuple[int, ...]]] = [
     ("in place", _in_place, (200, 200)),
     ("several", _several, (200, 300)),
     ("lists", _lists, (200, 300)),
+    ("elementwise", _elementwise, (200, 200)),
     ("untouched", _untouched, (200, 300)),
 ]
 

@@ -10,6 +10,14 @@ import torch
 #: Zeros of fewer bytes are written; more are pages that the system clears when they are touched.
 _LAZY_BYTES = 1 << 16
 
+#: Functions of each element: of dense operands of one size and dtype comes one of the same. Their
+#: meta kernels are in Python and cost as much as a quarter of a million elements.
+_ELEMENTWISE = frozenset(
+    f"aten::{name}{ending}"
+    for name in "add div dropout gelu hardsigmoid hardswish hardtanh mul relu silu sub".split()
+    for ending in ("", "_")
+) | {"aten::sigmoid", "aten::tanh"}
+
 
 def shape_only(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``func(*args, **kwargs)`` returns but for the contents, which are zeros.
@@ -20,6 +28,8 @@ def shape_only(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     an operator that works in place the first argument, as it is; or NotImplemented where its meta
     kernel does not say what comes out.
     """
+    if func._schema.name in _ELEMENTWISE and _are_alike(args, kwargs):
+        return args[0] if func._schema.is_mutable else _zeros_like(args[0], args[0].device)
     devices: set[torch.device] = set()
     try:
         positional = [_meta(arg, devices) for arg in args]
@@ -32,6 +42,24 @@ def shape_only(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         is_same = (made.size(), made.stride()) == (target.size(), target.stride())
         return target if is_same else NotImplemented
     return _real(made, devices.pop()) if len(devices) == 1 else NotImplemented
+
+
+def _are_alike(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether all tensors are dense, of one size and of one float dtype, and numbers real."""
+    first = args[0]
+    if not isinstance(first, torch.Tensor) or not first.is_floating_point():
+        return False
+    for other in (*args, *kwargs.values()):
+        if isinstance(other, torch.Tensor):
+            if (other.size(), other.dtype, other.device) != (
+                first.size(),
+                first.dtype,
+                first.device,
+            ) or not other.is_contiguous():
+                return False
+        elif isinstance(other, complex):
+            return False
+    return True
 
 
 def _meta(argument: Any, devices: set[torch.device]) -> Any:
@@ -57,10 +85,12 @@ def _real(made: Any, device: torch.device) -> Any:
 
 
 def _zeros(like: torch.Tensor, device: torch.device) -> Any:
-    if not like.is_meta:
-        return NotImplemented
+    return _zeros_like(like, device) if like.is_meta else NotImplemented
+
+
+def _zeros_like(like: torch.Tensor, device: torch.device) -> torch.Tensor:
     size, stride, dtype = like.size(), like.stride(), like.dtype
-    n_bytes = like.untyped_storage().nbytes()
+    n_bytes = like.untyped_storage().nbytes() if like.is_meta else like.numel() * like.itemsize
     if device.type != "cpu" or n_bytes < _LAZY_BYTES:
         return torch.empty_strided(size, stride, dtype=dtype, device=device).zero_()
     flat = torch.from_numpy(np.zeros(n_bytes, dtype=np.uint8)).view(dtype)
