@@ -30,6 +30,8 @@ def shape_only(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """
     if func._schema.name in _ELEMENTWISE and _are_alike(args, kwargs):
         return args[0] if func._schema.is_mutable else _zeros_like(args[0], args[0].device)
+    if func._schema.name == "aten::batch_norm" and _is_applied(args):
+        return _zeros_like(args[0], args[0].device)
     devices: set[torch.device] = set()
     try:
         positional = [_meta(arg, devices) for arg in args]
@@ -60,6 +62,21 @@ def _are_alike(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         elif isinstance(other, complex):
             return False
     return True
+
+
+def _is_applied(args: tuple[Any, ...]) -> bool:
+    """Whether a batch normalization only applies what it has learned, to a dense tensor."""
+    x, *state = args[:5]
+    return (
+        len(args) > 5
+        and not args[5]
+        and x.ndim > 1
+        and x.is_contiguous()
+        and all(
+            isinstance(y, torch.Tensor) and (y.shape, y.dtype) == (x.shape[1:2], x.dtype)
+            for y in state
+        )
+    )
 
 
 def _meta(argument: Any, devices: set[torch.device]) -> Any:
