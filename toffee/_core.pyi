@@ -555,6 +555,8 @@ class Tracer:
     @property
     def operators(self) -> int: ...
     unsupported: list[tuple[str, Place]]
+    journal: list[tuple[str, int]]
+    skipped: int
     def begin(
         self,
         decompose: Callable[..., Any],
@@ -564,6 +566,12 @@ class Tracer:
         whole_storage: Callable[..., Any],
         training: bool,
         fallback_to_aten: bool,
+        /,
+    ) -> None: ...
+    def keep_journal(
+        self,
+        sources: tuple[int, ...],
+        skip: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None,
         /,
     ) -> None: ...
     def locate(

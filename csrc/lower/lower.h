@@ -41,6 +41,8 @@ struct toffee_lowering {
                                 initializer; and each of these values -> itself */
     toffee_ptrmap data;      /* larger constants, which are not shared: value -> itself */
     size_t n_constants;      /* names given out by toffee_const_name */
+    bool is_twin;            /* the graph is compared with that of other sizes, so a number that
+                                may be a size must be an input of a node (trace/twin.h) */
     toffee_ptrmap parts;     /* complex value -> its toffee_pair, where that is known */
     toffee_ptrmap packs;     /* packed data, batch sizes -> their toffee_pack (pack.h) */
 };
@@ -96,6 +98,7 @@ extern const toffee_rule_family toffee_rules_group;    /* lower_group.c: rows in
 extern const toffee_rule_family toffee_rules_pad;      /* lower_pad.c */
 extern const toffee_rule_family toffee_rules_random;   /* lower_random.c: random numbers */
 extern const toffee_rule_family toffee_rules_create;   /* lower_create.c: copies, casts, fills */
+extern const toffee_rule_family toffee_rules_range;    /* lower_range.c: of sizes and numbers */
 
 /* For calls with a complex tensor, see lower/pair.h. */
 extern const toffee_rule_family toffee_rules_complex; /* lower_complex.c: functions, arithmetic */

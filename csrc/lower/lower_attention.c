@@ -1,5 +1,6 @@
 /* csrc/lower/lower_attention.c -- scaled dot-product attention. */
 #include "lower/fit.h"
+#include "lower/shape.h"
 
 #include <math.h>
 #include <string.h>
@@ -104,22 +105,12 @@ static toffee_code
 attention_causal_mask(toffee_lowering *lo, const attention *a, toffee_value **mask,
                       toffee_status *st)
 {
-    int64_t longest = a->n_query > a->n_key ? a->n_query : a->n_key;
-    const int64_t column[2] = {a->n_query, 1};
     const int64_t dims[2] = {a->n_query, a->n_key};
-    int64_t *places = toffee_arena_calloc(lo->scratch, (size_t)longest + 1, sizeof(*places));
     toffee_value *keys = NULL;
     toffee_value *queries = NULL;
 
-    if (places == NULL) {
-        return toffee_fail_nomem(st);
-    }
-    for (int64_t i = 0; i < longest; i++) {
-        places[i] = i;
-    }
-    TOFFEE_RETURN_IF_ERROR(toffee_const_ints(lo, places, (size_t)a->n_key, &keys, st));
-    TOFFEE_RETURN_IF_ERROR(
-        toffee_const_tensor(lo, TOFFEE_DTYPE_INT64, column, 2, places, &queries, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, a->n_key, false, &keys, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, a->n_query, true, &queries, st));
     return toffee_emit_dims(lo, "LessOrEqual", TOFFEE_INPUTS(keys, queries), TOFFEE_DTYPE_BOOL,
                             dims, 2, NULL, mask, st);
 }

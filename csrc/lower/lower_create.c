@@ -3,6 +3,7 @@
  * A value does not change once it is made, so a copy is the value itself; which tensors share
  * memory is the trace's to know. */
 #include "lower/chain.h"
+#include "lower/shape.h"
 
 /* aten::clone, contiguous, detach, to, type_as, …: the operand, cast where the dtype changes. */
 static toffee_code
@@ -56,7 +57,8 @@ lower_broadcast(toffee_lowering *lo, const toffee_call *call, const toffee_arg *
     return toffee_chain_return(&chain, call, 0, x);
 }
 
-/* A number as ConstantOfShape; a 0-d one as an initializer. */
+/* A number as ConstantOfShape, a 0-d one as an initializer. Expand of it where it may be a size:
+ * ConstantOfShape has it as an attribute. */
 static toffee_code
 lower_constant(toffee_lowering *lo, const toffee_call *call, const toffee_arg *number,
                toffee_status *st)
@@ -70,6 +72,10 @@ lower_constant(toffee_lowering *lo, const toffee_call *call, const toffee_arg *n
 
     TOFFEE_RETURN_IF_ERROR(toffee_const_arg(lo, result->dtype, number, &value, st));
     if (result->rank == 0) {
+        return toffee_lower_return(lo, call, 0, value, st);
+    }
+    if (lo->is_twin && lo->rule->onnx != NULL) {
+        TOFFEE_RETURN_IF_ERROR(toffee_expand(lo, value, result->dims, result->rank, &value, st));
         return toffee_lower_return(lo, call, 0, value, st);
     }
     TOFFEE_RETURN_IF_ERROR(toffee_tensor_new(lo->graph->arena, NULL, result->dtype, one, 1,

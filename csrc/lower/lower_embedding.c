@@ -1,5 +1,6 @@
 /* csrc/lower/lower_embedding.c -- rows of a table by number: embeddings and bags of them. */
 #include "lower/fit.h"
+#include "lower/shape.h"
 
 #include <math.h>
 
@@ -126,19 +127,12 @@ static toffee_code
 bags_find_members(toffee_lowering *lo, bags *b, int64_t padding_idx, toffee_status *st)
 {
     const int64_t dims[2] = {b->n_bags, b->n};
-    int64_t *numbers = toffee_arena_calloc(lo->scratch, (size_t)b->n + 1, sizeof(*numbers));
     toffee_value *places = NULL;
     toffee_value *bound = NULL;
     toffee_value *inside = NULL;
     toffee_value *padding = NULL;
 
-    if (numbers == NULL) {
-        return toffee_fail_nomem(st);
-    }
-    for (int64_t i = 0; i < b->n; i++) {
-        numbers[i] = i;
-    }
-    TOFFEE_RETURN_IF_ERROR(toffee_const_ints(lo, numbers, (size_t)b->n, &places, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, b->n, false, &places, st));
     TOFFEE_RETURN_IF_ERROR(bags_bounds(lo, b, 0, &bound, st));
     TOFFEE_RETURN_IF_ERROR(toffee_emit_dims(lo, "GreaterOrEqual", TOFFEE_INPUTS(places, bound),
                                             TOFFEE_DTYPE_BOOL, dims, 2, NULL, &b->member, st));

@@ -7,21 +7,11 @@
 static toffee_value *
 group_numbers(toffee_chain *chain, int64_t n)
 {
-    const int64_t dims[2] = {n, 1};
-    int64_t *numbers = toffee_arena_calloc(chain->lo->scratch, (size_t)n + 1, sizeof(*numbers));
     toffee_value *out = NULL;
 
-    if (chain->rc == TOFFEE_OK && numbers == NULL) {
-        chain->rc = toffee_fail_nomem(chain->st);
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc = toffee_positions(chain->lo, n, true, &out, chain->st);
     }
-    if (chain->rc != TOFFEE_OK) {
-        return NULL;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        numbers[i] = i;
-    }
-    chain->rc =
-        toffee_const_tensor(chain->lo, TOFFEE_DTYPE_INT64, dims, 2, numbers, &out, chain->st);
     return out;
 }
 

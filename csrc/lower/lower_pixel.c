@@ -1,5 +1,6 @@
 /* csrc/lower/lower_pixel.c -- images taken apart and put together: shuffles, sampling, patches. */
 #include "lower/spatial.h"
+#include "lower/shape.h"
 
 #include <string.h>
 
@@ -215,9 +216,19 @@ lower_im2col(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         int64_t span = window.dilation[i] * (window.kernel[i] - 1) + 1;
         int64_t n_out = (toffee_value_dim(value, 2 + 2 * i) - span) / window.stride[i] + 1;
         const int64_t table_dims[2] = {window.kernel[i], n_out};
-        int64_t *table =
-            toffee_arena_calloc(lo->scratch, (size_t)(window.kernel[i] * n_out), sizeof(*table));
+        int64_t *table = NULL;
 
+        dims[2] *= n_out;
+        if (lo->is_twin) {
+            toffee_value *places = NULL;
+
+            TOFFEE_RETURN_IF_ERROR(toffee_positions_table(lo, table_dims, window.dilation[i],
+                                                          window.stride[i], &places, st));
+            TOFFEE_RETURN_IF_ERROR(toffee_gather(lo, value, 2 + 2 * i, places, &value, st));
+            continue;
+        }
+        table =
+            toffee_arena_calloc(lo->scratch, (size_t)(window.kernel[i] * n_out), sizeof(*table));
         if (table == NULL) {
             return toffee_fail_nomem(st);
         }
@@ -226,7 +237,6 @@ lower_im2col(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         }
         TOFFEE_RETURN_IF_ERROR(
             toffee_gather_axis(lo, value, 2 + 2 * i, table, table_dims, 2, &value, st));
-        dims[2] *= n_out;
     }
     TOFFEE_RETURN_IF_ERROR(toffee_transpose(lo, value, perm, &value, st));
     TOFFEE_RETURN_IF_ERROR(toffee_reshape(lo, value, dims, 3, &value, st));

@@ -2,7 +2,8 @@
  *
  * torch's ceil_mode keeps a last window that hangs over the end, unless it would start in the
  * padding. The size of the result is known, so the window becomes padding at the end, and ONNX's
- * own ceil_mode, whose meaning has changed over time, is not used. */
+ * own ceil_mode, whose meaning has changed over time, is not used; but where the size is one of
+ * several (lower.h, is_twin) and nothing else can say it. */
 #include "lower/spatial.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ typedef struct {
     int64_t out[TOFFEE_MAX_SPATIAL];      /* sizes of the result */
     int64_t dims[TOFFEE_MAX_SPATIAL + 2]; /* of the result, with the batch */
     bool hangs_over;                      /* a window reaches past the padding at some end */
+    bool ceils;                           /* ceil_mode says the end, and not the padding */
 } pool;
 
 /* Sizes and dims of a pool over N axes; the batch is added to the graph if there is none. DTYPE is
@@ -55,7 +57,7 @@ pool_begin(toffee_lowering *lo, const toffee_call *call, int32_t n, toffee_dtype
 /* The window's arguments. Padding at the end grows to hold the last window. False when they do not
  * fit. */
 static bool
-pool_read_window(const toffee_call *call, pool *p)
+pool_read_window(const toffee_lowering *lo, const toffee_call *call, pool *p)
 {
     static const int64_t ones[TOFFEE_MAX_SPATIAL] = {1, 1, 1};
     toffee_window *w = &p->window;
@@ -73,7 +75,21 @@ pool_read_window(const toffee_call *call, pool *p)
         w->end[i] = needed > w->begin[i] ? needed : w->begin[i];
         p->hangs_over = p->hangs_over || needed > w->begin[i];
     }
+    p->ceils = lo->is_twin && toffee_call_bool(call, "ceil_mode", false);
     return true;
+}
+
+/* Sets NODE's window, and ceil_mode where that is to say its end. */
+static toffee_code
+pool_set_window(const pool *p, toffee_node *node, bool with_dilations, toffee_status *st)
+{
+    toffee_window window = p->window;
+
+    if (p->ceils) {
+        memcpy(window.end, window.begin, sizeof(window.end));
+        TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "ceil_mode", 1, st));
+    }
+    return toffee_node_set_window(node, &window, with_dilations, st);
 }
 
 /* VALUE, [N, C, e1..en], becomes result INDEX. */
@@ -305,7 +321,7 @@ max_pooled(toffee_lowering *lo, const toffee_call *call, const pool *p, toffee_s
     int64_t n_plane = 1;
 
     TOFFEE_RETURN_IF_ERROR(pool_emit(lo, p, "MaxPool", &node, &out, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_node_set_window(node, &p->window, true, st));
+    TOFFEE_RETURN_IF_ERROR(pool_set_window(p, node, true, st));
     TOFFEE_RETURN_IF_ERROR(pool_return(lo, call, p, 0, out, st));
     if (call->n_results < 2) {
         return TOFFEE_OK;
@@ -336,11 +352,11 @@ lower_max_pool(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     bool legal = dtype != TOFFEE_DTYPE_INT64;
 
     TOFFEE_RETURN_IF_ERROR(pool_begin(lo, call, (int32_t)lo->rule->arg, dtype, &p, st));
-    if (!pool_read_window(call, &p)) {
+    if (!pool_read_window(lo, call, &p)) {
         return TOFFEE_DECLINED;
     }
     for (int32_t i = 0; i < p.window.n; i++) {
-        legal = legal && p.window.end[i] < p.window.kernel[i];
+        legal = legal && (p.ceils || p.window.end[i] < p.window.kernel[i]);
     }
     if (legal) {
         return max_pooled(lo, call, &p, st);
@@ -403,7 +419,7 @@ lower_avg_pool(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     toffee_value *out = NULL;
 
     TOFFEE_RETURN_IF_ERROR(pool_begin(lo, call, (int32_t)lo->rule->arg, dtype, &p, st));
-    if (!pool_read_window(call, &p)) {
+    if (!pool_read_window(lo, call, &p)) {
         return TOFFEE_DECLINED;
     }
     for (int32_t i = 0; i < p.window.n; i++) {
@@ -412,6 +428,7 @@ lower_avg_pool(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     }
     /* Without padding only a window that hangs over has fewer taps, and torch divides by these. */
     count_padding = divisor != 0 || (count_padding && padded);
+    p.ceils = p.ceils && !count_padding; /* runtimes differ in what else they divide by */
     if (count_padding && divisor == 0 && p.hangs_over) {
         /* The table is made of floats: half floats are computed with it in float. */
         dtype = dtype == TOFFEE_DTYPE_DOUBLE ? dtype : TOFFEE_DTYPE_FLOAT;
@@ -420,7 +437,7 @@ lower_avg_pool(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     }
     TOFFEE_RETURN_IF_ERROR(pool_emit(lo, &p, "AveragePool", &node, &out, st));
     TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "count_include_pad", count_padding, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_node_set_window(node, &p.window, false, st));
+    TOFFEE_RETURN_IF_ERROR(pool_set_window(&p, node, false, st));
     if (ratio != NULL) {
         TOFFEE_RETURN_IF_ERROR(
             toffee_emit_like(lo, "Mul", TOFFEE_INPUTS(out, ratio), out, NULL, &out, st));

@@ -1,8 +1,61 @@
 /* csrc/lower/lower_random.c -- random numbers of the shape of a tensor, drawn anew by each run.
  *
  * What is drawn without a tensor of the trace is data of the moment, which the trace warns of; it
- * does not come here. */
+ * comes here only where it depends on a size (trace/twin.h). */
 #include "lower/chain.h"
+#include "lower/fit.h"
+
+/* A tensor with the dims of the call's result for RandomUniformLike: the operand that has them, or
+ * a ConstantOfShape. A plain RandomUniform has them as an attribute, where no size can be put. */
+static toffee_value *
+chain_like(toffee_chain *chain, const toffee_call *call)
+{
+    const toffee_result *result = &call->results[0];
+    toffee_value *self = toffee_call_value(call, "self");
+    toffee_value *shape = NULL;
+    toffee_value *out = NULL;
+
+    for (int32_t i = 0; self != NULL && i < result->rank; i++) {
+        if (toffee_value_rank(self) != result->rank ||
+            toffee_value_dim(self, i) != result->dims[i]) {
+            self = NULL;
+        }
+    }
+    if (self != NULL && toffee_value_rank(self) == result->rank) {
+        return self;
+    }
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc =
+            toffee_const_ints(chain->lo, result->dims, (size_t)result->rank, &shape, chain->st);
+    }
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc =
+            toffee_emit_dims(chain->lo, "ConstantOfShape", TOFFEE_INPUTS(shape), TOFFEE_DTYPE_FLOAT,
+                             result->dims, result->rank, NULL, &out, chain->st);
+    }
+    return out;
+}
+
+/* RandomUniformLike or RandomNormalLike. */
+static toffee_value *
+chain_draw_like(toffee_chain *chain, const toffee_call *call, const char *op_type,
+                toffee_dtype dtype)
+{
+    const toffee_result *result = &call->results[0];
+    const char *like_type = op_type[6] == 'U' ? "RandomUniformLike" : "RandomNormalLike";
+    toffee_value *like = chain_like(chain, call);
+    toffee_node *node = NULL;
+    toffee_value *out = NULL;
+
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc = toffee_emit_dims(chain->lo, like_type, TOFFEE_INPUTS(like), dtype, result->dims,
+                                     result->rank, &node, &out, chain->st);
+    }
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc = toffee_node_set_int(node, "dtype", dtype, chain->st);
+    }
+    return out;
+}
 
 /* RandomUniform in [0, 1) or RandomNormal, with the dims of the call's result. */
 static toffee_value *
@@ -14,6 +67,9 @@ chain_draw(toffee_chain *chain, const toffee_call *call, const char *op_type, to
     toffee_value *out = NULL;
     bool is_number = result->rank == 0; /* an empty list of dims is as good as none */
 
+    if (chain->rc == TOFFEE_OK && chain->lo->is_twin && !is_number) {
+        return chain_draw_like(chain, call, op_type, dtype);
+    }
     if (chain->rc != TOFFEE_OK) {
         return NULL;
     }
@@ -100,6 +156,28 @@ lower_bernoulli(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return toffee_chain_return(&chain, call, 0, x);
 }
 
+/* aten::randperm(n) -> the places of the N largest of N random numbers. */
+static toffee_code
+lower_randperm(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
+{
+    toffee_chain chain = TOFFEE_CHAIN(lo, st);
+    toffee_value *x = NULL;
+    toffee_value *n = NULL;
+    toffee_node *node = NULL;
+
+    if (!can_draw(call, false) || call->results[0].rank != 1) {
+        return TOFFEE_DECLINED;
+    }
+    x = chain_draw(&chain, call, "RandomUniform", TOFFEE_DTYPE_DOUBLE);
+    if (chain.rc != TOFFEE_OK) {
+        return chain.rc;
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_const_int(lo, call->results[0].dims[0], &n, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_like(lo, "TopK", TOFFEE_INPUTS(x, n), x, &node, &x, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_output(lo, node, TOFFEE_DTYPE_INT64, &x, st));
+    return toffee_chain_return(&chain, call, 0, x);
+}
+
 /* aten::uniform(self, from, to) -> RandomUniform * (to - from) + from. */
 static toffee_code
 lower_uniform(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
@@ -183,9 +261,13 @@ static const toffee_rule rows[] = {
     {"aten::bernoulli", lower_bernoulli, "RandomUniform", 0},
     {"aten::multinomial", lower_multinomial, "Multinomial", 0},
     {"aten::normal", lower_normal, "RandomNormal", 0},
+    {"aten::rand", lower_draw, "RandomUniform", 0},
     {"aten::rand_like", lower_draw, "RandomUniform", 0},
+    {"aten::randint", lower_randint, "RandomUniform", 0},
     {"aten::randint_like", lower_randint, "RandomUniform", 0},
+    {"aten::randn", lower_draw, "RandomNormal", 0},
     {"aten::randn_like", lower_draw, "RandomNormal", 0},
+    {"aten::randperm", lower_randperm, "TopK", 0},
     {"aten::uniform", lower_uniform, "RandomUniform", 0},
 };
 

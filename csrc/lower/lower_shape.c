@@ -404,6 +404,10 @@ lower_unfold(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         }
         TOFFEE_RETURN_IF_ERROR(toffee_reshape(lo, self, dims, rank + 1, &self, st));
     }
+    else if (lo->is_twin) {
+        TOFFEE_RETURN_IF_ERROR(toffee_positions_table(lo, window, step, 1, &table, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_gather(lo, self, axis, table, &self, st));
+    }
     else {
         indices =
             toffee_arena_calloc(lo->scratch, (size_t)window[0] * (size_t)size, sizeof(*indices));
@@ -528,8 +532,8 @@ value_roll(toffee_lowering *lo, toffee_value *value, int64_t axis, int64_t shift
     if (size == 0 || shift % size == 0) {
         return TOFFEE_OK;
     }
+    range.start = shift < 0 ? -shift % size : -(shift % size); /* says how far, not the size */
     shift = (shift % size + size) % size;
-    range.start = -shift;
     range.count = shift;
     TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, value, &range, 1, &parts[0], st));
     range.start = 0;

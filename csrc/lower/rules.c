@@ -11,7 +11,7 @@ static const toffee_rule_family *const families[] = {
     &toffee_rules_norm,     &toffee_rules_pad,       &toffee_rules_pixel,     &toffee_rules_pool,
     &toffee_rules_reduce,   &toffee_rules_resize,    &toffee_rules_rnn,       &toffee_rules_scatter,
     &toffee_rules_shape,    &toffee_rules_cell,      &toffee_rules_pack,      &toffee_rules_quant,
-    &toffee_rules_random,
+    &toffee_rules_random,   &toffee_rules_range,
 };
 
 static const toffee_rule_family *const complex_families[] = {

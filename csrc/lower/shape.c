@@ -1,6 +1,8 @@
 /* csrc/lower/shape.c -- see shape.h. */
 #include "lower/shape.h"
 
+#include "lower/fit.h"
+
 #include <string.h>
 
 toffee_code
@@ -315,4 +317,48 @@ toffee_const_empty(toffee_lowering *lo, toffee_dtype dtype, const int64_t *dims,
                    toffee_value **out, toffee_status *st)
 {
     return toffee_const_tensor(lo, dtype, dims, rank, NULL, out, st);
+}
+
+toffee_code
+toffee_positions(toffee_lowering *lo, int64_t n, bool as_column, toffee_value **out,
+                 toffee_status *st)
+{
+    static const int64_t last[1] = {1};
+    const int64_t dims[2] = {n, 1};
+    toffee_value *zero = NULL;
+    toffee_value *limit = NULL;
+    toffee_value *one = NULL;
+    int64_t *numbers = NULL;
+
+    if (lo->is_twin) {
+        TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, TOFFEE_DTYPE_INT64, 0, &zero, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, TOFFEE_DTYPE_INT64, n, &limit, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_const_scalar_int(lo, TOFFEE_DTYPE_INT64, 1, &one, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_emit(lo, "Range", TOFFEE_INPUTS(zero, limit, one),
+                                           TOFFEE_DTYPE_INT64, NULL, out, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_value_set_type(*out, TOFFEE_DTYPE_INT64, dims, 1, st));
+        return as_column ? toffee_unsqueeze(lo, *out, last, 1, out, st) : TOFFEE_OK;
+    }
+    numbers = toffee_arena_calloc(lo->scratch, (size_t)n + 1, sizeof(*numbers));
+    if (numbers == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        numbers[i] = i;
+    }
+    return toffee_const_tensor(lo, TOFFEE_DTYPE_INT64, dims, as_column ? 2 : 1, numbers, out, st);
+}
+
+toffee_code
+toffee_positions_table(toffee_lowering *lo, const int64_t dims[2], int64_t row_step,
+                       int64_t column_step, toffee_value **out, toffee_status *st)
+{
+    toffee_value *column = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, dims[1], false, &column, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", column, (double)column_step, &column, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, dims[0], true, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", *out, (double)row_step, out, st));
+    return toffee_emit_dims(lo, "Add", TOFFEE_INPUTS(*out, column), TOFFEE_DTYPE_INT64, dims, 2,
+                            NULL, out, st);
 }

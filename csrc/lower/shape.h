@@ -1,7 +1,8 @@
 /* csrc/lower/shape.h -- emitters for moving elements about, shared by views, shapes and indexing.
  *
- * Each appends at most one node beside constants, sets the shape of what it makes, and gives back
- * VALUE itself where there is nothing to do. Dims of VALUE must be known. Errors: NOMEM. */
+ * Each but toffee_positions and its table appends at most one node beside constants, sets the shape
+ * of what it makes, and gives back VALUE itself where there is nothing to do. Dims of VALUE must be
+ * known. Errors: NOMEM. */
 #ifndef TOFFEE_LOWER_SHAPE_H
 #define TOFFEE_LOWER_SHAPE_H
 
@@ -66,6 +67,16 @@ void toffee_strides(const int64_t *dims, int32_t rank, int64_t *strides);
 /* The lowering of aten::repeat_interleave(repeats) with a tensor alone. (lower_group.c) */
 TOFFEE_NODISCARD toffee_code toffee_lower_repeats(toffee_lowering *lo, const toffee_call *call,
                                                   toffee_status *st);
+/* 0, 1, … N - 1 as int64 of [n], or of [n, 1] if AS_COLUMN: an initializer, or Range where N may be
+ * a size (lower.h, is_twin). Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_positions(toffee_lowering *lo, int64_t n, bool as_column,
+                                              toffee_value **out, toffee_status *st);
+/* The numbers r * ROW_STEP + c * COLUMN_STEP as int64 of DIMS, computed by the graph. Errors:
+ * NOMEM.
+ */
+TOFFEE_NODISCARD toffee_code toffee_positions_table(toffee_lowering *lo, const int64_t dims[2],
+                                                    int64_t row_step, int64_t column_step,
+                                                    toffee_value **out, toffee_status *st);
 /* An initializer without elements: one of DIMS is 0. */
 TOFFEE_NODISCARD toffee_code toffee_const_empty(toffee_lowering *lo, toffee_dtype dtype,
                                                 const int64_t *dims, int32_t rank,

@@ -1,5 +1,7 @@
 /* csrc/trace/dispatch.c -- the door: run the operator, find its meaning, record it. */
 #include "trace/custom.h"
+#include "trace/leak.h"
+#include "trace/twin.h"
 
 #include <string.h>
 
@@ -303,41 +305,6 @@ emit_aten(recording *rec, toffee_status *st)
 
 /* ---- the paths of a call -------------------------------------------------------------------- */
 
-/* Whether the call draws random numbers: what is tagged so does not if it is told that the model
- * does not train, or to drop nothing. */
-static bool
-draws_random(const PyToffee_Arguments *arguments)
-{
-    const PyToffee_Overload *overload = arguments->overload;
-
-    for (size_t i = 0; i < overload->n_parameters && overload->is_random; i++) {
-        const char *name = overload->parameters[i].text;
-        PyObject *object = arguments->objects[i]; /* borrowed */
-
-        if (((strcmp(name, "train") == 0 || strcmp(name, "training") == 0) && object == Py_False) ||
-            (strcmp(name, "dropout_p") == 0 && object != NULL && PyFloat_Check(object) &&
-             PyFloat_AS_DOUBLE(object) == 0)) {
-            return false;
-        }
-    }
-    return overload->is_random;
-}
-
-/* Random numbers drawn apart from the trace are the same in every run of the graph. */
-static int
-report_random(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
-{
-    PyObject *reported = NULL;
-
-    if (!draws_random(arguments)) {
-        return 0;
-    }
-    reported = PyObject_CallFunction(self->hooks[PYTOFFEE_HOOK_LEAK], "ss",
-                                     arguments->overload->full, "random numbers");
-    Py_XDECREF(reported);
-    return reported != NULL ? 0 : -1;
-}
-
 /* Nothing in the call comes from the trace: it runs, and what it returns is data of the moment. */
 static PyObject *
 run_on_data(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject *args,
@@ -345,7 +312,7 @@ run_on_data(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject
 {
     PyObject *returned = NULL;
 
-    if (report_random(self, arguments) < 0) {
+    if (PyToffee_Leak_Random(self, arguments) < 0) {
         return NULL;
     }
     for (size_t i = 0; i < arguments->n_operands && arguments->overload->writes; i++) {
@@ -362,32 +329,10 @@ run_on_data(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject
             Py_CLEAR(returned);
         }
     }
-    return returned;
-}
-
-/* Reports WHAT made from operand INDEX leaves the trace at this call, if that depends on an input.
- */
-static int
-report_leak(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, size_t index,
-            const char *what)
-{
-    PyObject *tensor = arguments->tensors[index];
-    int traced = PyToffee_Bindings_IsTraced(self->bindings, tensor);
-
-    return traced <= 0 ? traced
-                       : PyToffee_Tracer_ReportLeak(self, tensor, arguments->overload->full, what);
-}
-
-/* The same for a number made from all operands. */
-static int
-report_number(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
-{
-    for (size_t i = 0; i < arguments->n_operands; i++) {
-        if (report_leak(self, arguments, i, "a value") < 0) {
-            return -1;
-        }
+    if (returned != NULL && PyToffee_Twin_NoteData(self, arguments, returned) < 0) {
+        Py_CLEAR(returned);
     }
-    return 0;
+    return returned;
 }
 
 /* Batch and instance normalization write running statistics that their schemas do not own up to. */
@@ -484,6 +429,21 @@ run_again(recording *rec, PyObject **returned, PyObject *args, PyObject *kwargs)
     return *returned != NULL ? collect_results(rec, *returned) : -1;
 }
 
+/* Runs the operator, or does not where only the geometry of what comes out is wanted. */
+static PyObject *
+run_or_skip(const recording *rec, PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    if (rec->tracer->twin != NULL && !PyToffee_Leak_DrawsRandom(&rec->arguments)) {
+        PyObject *made = PyToffee_Twin_Skip(rec->tracer, &rec->arguments, func, args, kwargs);
+
+        if (made != Py_NotImplemented) {
+            return made;
+        }
+        Py_DECREF(made);
+    }
+    return run(rec->arguments.overload, args, kwargs);
+}
+
 static PyObject *
 run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject *func,
                PyObject *args, PyObject *kwargs)
@@ -514,7 +474,7 @@ run_and_record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObj
             return NULL;
         }
     }
-    returned = run(overload, args, kwargs);
+    returned = run_or_skip(&rec, func, args, kwargs);
     if (returned == NULL || collect_results(&rec, returned) < 0) {
         goto fail;
     }
@@ -582,7 +542,8 @@ run_without_tensors(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, 
     if (returned != NULL && collect_results(&rec, returned) == 0) {
         rc = PyToffee_Custom_Lower(self, arguments, &rec.call);
     }
-    if (rc == TOFFEE_DECLINED && report_random(self, arguments) < 0) {
+    if (rc == TOFFEE_DECLINED && (PyToffee_Leak_Random(self, arguments) < 0 ||
+                                  PyToffee_Twin_NoteData(self, arguments, returned) < 0)) {
         rc = TOFFEE_ERR_PYTHON;
     }
     if (rc == TOFFEE_OK && bind_results(&rec) < 0) {
@@ -603,74 +564,6 @@ any_traced(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
 
         if (traced != 0) {
             return traced;
-        }
-    }
-    return 0;
-}
-
-/* A tensor that cannot be looked at is no mask: the call itself will say what is wrong with it. */
-static bool
-is_mask(const PyToffee_Tracer *self, PyObject *tensor)
-{
-    PyToffee_TensorInfo info;
-
-    if (PyToffee_TensorInfo_Get(&self->state->trace->api, tensor, &info) < 0) {
-        PyErr_Clear();
-        return false;
-    }
-    return info.dtype == TOFFEE_DTYPE_BOOL || info.dtype == TOFFEE_DTYPE_UINT8;
-}
-
-/* Operators with a shape that does not depend on the data of all their operands. */
-static const struct {
-    const char *op;
-    const char *size; /* if this argument is given, it depends on none; or NULL */
-    size_t first;     /* it depends on operands from this one on, or on the last one */
-    bool by_mask;     /* and of those only on masks */
-} sized_operators[] = {
-    {"aten::_pad_packed_sequence", "total_length", 1, false},
-    {"aten::index", NULL, 1, true},
-    {"aten::masked_select", NULL, 1, false},
-    {"aten::one_hot", "num_classes", 0, false},
-    {"aten::repeat_interleave", "output_size", 1, false},
-};
-
-/* Whether the argument called NAME was given and is not -1, which stands for "look at the data". */
-static bool
-size_is_given(const PyToffee_Arguments *arguments, const char *name)
-{
-    for (size_t i = 0; i < arguments->overload->n_parameters; i++) {
-        PyObject *object = arguments->objects[i];
-
-        if (strcmp(arguments->overload->parameters[i].text, name) == 0) {
-            return object != NULL && PyLong_Check(object) && PyLong_AsLong(object) >= 0;
-        }
-    }
-    return false;
-}
-
-/* Reports that the shape of what comes out depends on an input, if it does. */
-static int
-report_data_dependent_shape(PyToffee_Tracer *self, const PyToffee_Arguments *arguments)
-{
-    size_t first = 0;
-    bool by_mask = false;
-
-    for (size_t i = 0; i < TOFFEE_COUNTOF(sized_operators); i++) {
-        if (strcmp(arguments->overload->op, sized_operators[i].op) == 0) {
-            if (sized_operators[i].size != NULL &&
-                size_is_given(arguments, sized_operators[i].size)) {
-                return 0;
-            }
-            first = sized_operators[i].first;
-            by_mask = sized_operators[i].by_mask;
-        }
-    }
-    first = first < arguments->n_operands ? first : arguments->n_operands - 1;
-    for (size_t i = first; i < arguments->n_operands; i++) {
-        if ((!by_mask || is_mask(self, arguments->tensors[i])) &&
-            report_leak(self, arguments, i, "a shape") < 0) {
-            return -1;
         }
     }
     return 0;
@@ -704,6 +597,54 @@ is_to_be_taken_apart(const PyToffee_Tracer *self, const PyToffee_Arguments *argu
     return overload->rule == NULL || (!overload->returns_view && any_complex(self, arguments));
 }
 
+/* A call whose meaning is asked for, because something in it comes from the trace. */
+static PyObject *
+record(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject *func, PyObject *args,
+       PyObject *kwargs)
+{
+    const PyToffee_Overload *overload = arguments->overload;
+
+    if (self->depth == 0 && PyToffee_Locator_Update(self->locator, &self->lo) < 0) {
+        return NULL;
+    }
+    if (!overload->returns_tensor && !overload->writes) {
+        if (overload->returns_number && PyToffee_Leak_Number(self, arguments) < 0) {
+            return NULL;
+        }
+        return run(overload, args, kwargs);
+    }
+    if (overload->has_data_dependent_shape && arguments->n_operands > 0 &&
+        PyToffee_Leak_Shape(self, arguments) < 0) {
+        return NULL;
+    }
+    if (is_to_be_taken_apart(self, arguments)) {
+        PyObject *pieces = decompose(self, func, args, kwargs);
+
+        if (pieces != Py_NotImplemented) {
+            return pieces; /* NULL: the operator's own error */
+        }
+        Py_DECREF(pieces);
+    }
+    return run_and_record(self, arguments, func, args, kwargs);
+}
+
+/* A call in which nothing comes from the trace. */
+static PyObject *
+run_untraced(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, PyObject *func,
+             PyObject *args, PyObject *kwargs)
+{
+    int is_source = PyToffee_Twin_IsSource(self, arguments);
+
+    if (is_source != 0) {
+        return is_source > 0 ? record(self, arguments, func, args, kwargs) : NULL;
+    }
+    if (arguments->overload->custom != NULL && arguments->overload->returns_tensor &&
+        arguments->n_operands == 0) {
+        return run_without_tensors(self, arguments, args, kwargs);
+    }
+    return run_on_data(self, arguments, args, kwargs);
+}
+
 PyObject *
 PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, PyObject *kwargs)
 {
@@ -721,7 +662,8 @@ PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, 
     if (self->depth == 0) {
         toffee_arena_reset(self->lo.scratch);
     }
-    if (PyToffee_Arguments_Parse(overload, &shared->types, self->lo.scratch, args, kwargs,
+    if (PyToffee_Twin_Enter(self, overload) < 0 ||
+        PyToffee_Arguments_Parse(overload, &shared->types, self->lo.scratch, args, kwargs,
                                  &arguments) < 0) {
         return NULL;
     }
@@ -729,32 +671,6 @@ PyToffee_Tracer_Dispatch(PyToffee_Tracer *self, PyObject *func, PyObject *args, 
     if (traced < 0) {
         return NULL;
     }
-    if (traced == 0 && overload->custom != NULL && overload->returns_tensor &&
-        arguments.n_operands == 0) {
-        return run_without_tensors(self, &arguments, args, kwargs);
-    }
-    if (traced == 0) {
-        return run_on_data(self, &arguments, args, kwargs);
-    }
-    if (self->depth == 0 && PyToffee_Locator_Update(self->locator, &self->lo) < 0) {
-        return NULL;
-    }
-    if (!overload->returns_tensor && !overload->writes) {
-        if (overload->returns_number && report_number(self, &arguments) < 0) {
-            return NULL;
-        }
-        return run(overload, args, kwargs);
-    }
-    if (overload->has_data_dependent_shape && report_data_dependent_shape(self, &arguments) < 0) {
-        return NULL;
-    }
-    if (is_to_be_taken_apart(self, &arguments)) {
-        PyObject *pieces = decompose(self, func, args, kwargs);
-
-        if (pieces != Py_NotImplemented) {
-            return pieces; /* NULL: the operator's own error */
-        }
-        Py_DECREF(pieces);
-    }
-    return run_and_record(self, &arguments, func, args, kwargs);
+    return traced > 0 ? record(self, &arguments, func, args, kwargs)
+                      : run_untraced(self, &arguments, func, args, kwargs);
 }

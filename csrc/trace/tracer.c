@@ -1,5 +1,6 @@
 /* csrc/trace/tracer.c -- the Tracer type: declare, run, finish. */
 #include "trace/custom.h"
+#include "trace/twin.h"
 
 #include "bridge/pyerr.h"
 
@@ -79,6 +80,7 @@ tracer_close(PyToffee_Tracer *self)
 
     self->graph = NULL; /* first: releasing tensors below may run Python code that looks */
     self->progress.tell = NULL;
+    PyToffee_Twin_Close(self->twin);
     PyToffee_Builder_Close(self);
     PyToffee_Bindings_Free(self->bindings);
     self->bindings = NULL;
@@ -120,7 +122,8 @@ tracer_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->unsupported);
     Py_VISIT(self->builder);
     Py_VISIT(self->listener);
-    if (PyToffee_Locator_Traverse(self->locator, visit, arg) != 0) {
+    if (PyToffee_Locator_Traverse(self->locator, visit, arg) != 0 ||
+        PyToffee_Twin_Traverse(self->twin, visit, arg) != 0) {
         return -1;
     }
     return PyToffee_Bindings_Traverse(self->bindings, visit, arg);
@@ -137,6 +140,8 @@ tracer_clear(PyObject *op)
     Py_CLEAR(self->unsupported);
     Py_CLEAR(self->listener);
     tracer_close(self);
+    PyToffee_Twin_Free(self->twin);
+    self->twin = NULL;
     return 0;
 }
 
@@ -379,6 +384,34 @@ tracer_report(PyObject *op, PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(keep_journal_doc,
+             "keep_journal($self, sources, skip, /)\n--\n\n"
+             "From now on note every call in `journal`. SOURCES: a tuple of ascending ordinals, \n"
+             "places in the journal, of calls on data alone that are to be recorded all the same.\n"
+             "SKIP: None, or a function (func, args, kwargs) -> result or NotImplemented that is\n"
+             "asked in place of running a large call, for a result of the right geometry.");
+
+static PyObject *
+tracer_keep_journal(PyObject *op, PyObject *args)
+{
+    PyToffee_Tracer *self = (PyToffee_Tracer *)op;
+    PyToffee_Twin *twin = NULL;
+    PyObject *sources = NULL;
+    PyObject *skip = NULL;
+
+    if (!PyArg_ParseTuple(args, "OO:keep_journal", &sources, &skip) || require_open(self) < 0) {
+        return NULL;
+    }
+    twin = PyToffee_Twin_New(sources, skip);
+    if (twin == NULL) {
+        return NULL;
+    }
+    PyToffee_Twin_Free(self->twin);
+    self->twin = twin;
+    self->lo.is_twin = true;
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(declare_parameter_doc,
              "declare_parameter($self, tensor, name, /) -> str\n--\n\n"
              "Bind a parameter or buffer. Returns its name in the graph: an earlier one for tied "
@@ -515,6 +548,20 @@ tracer_get_operators(PyObject *op, void *closure)
     return PyLong_FromUnsignedLongLong(((PyToffee_Tracer *)op)->progress.done);
 }
 
+static PyObject *
+tracer_get_journal(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyToffee_Twin_Journal(((PyToffee_Tracer *)op)->twin);
+}
+
+static PyObject *
+tracer_get_skipped(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyLong_FromSize_t(PyToffee_Twin_Skipped(((PyToffee_Tracer *)op)->twin));
+}
+
 static PyMethodDef tracer_methods[] = {
     {"__torch_dispatch__", (PyCFunction)(void (*)(void))tracer_torch_dispatch,
      METH_FASTCALL | METH_KEYWORDS, NULL},
@@ -523,6 +570,7 @@ static PyMethodDef tracer_methods[] = {
     {"declare_input", tracer_declare_input, METH_VARARGS, declare_input_doc},
     {"declare_parameter", tracer_declare_parameter, METH_VARARGS, declare_parameter_doc},
     {"finish", tracer_finish, METH_VARARGS, finish_doc},
+    {"keep_journal", tracer_keep_journal, METH_VARARGS, keep_journal_doc},
     {"locate", tracer_locate, METH_VARARGS, locate_doc},
     {"report", tracer_report, METH_VARARGS, report_doc},
     {NULL, NULL, 0, NULL},
@@ -530,6 +578,10 @@ static PyMethodDef tracer_methods[] = {
 
 static PyGetSetDef tracer_getset[] = {
     {"operators", tracer_get_operators, NULL, "how many calls have run since report()", NULL},
+    {"journal", tracer_get_journal, NULL,
+     "list of (operator, digest of what a call on data alone made, or 0) for each call", NULL},
+    {"skipped", tracer_get_skipped, NULL, "how many calls `skip` of keep_journal has answered",
+     NULL},
     {"unsupported", tracer_get_unsupported, NULL,
      "list of (operator, place) for each call that no lowering knew", NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -40,6 +40,7 @@ typedef struct {
     PyObject *listener;               /* (operators, 0); strong, NULL: nobody */
     struct PyToffee_Builder *builder; /* what lowerings in Python build with; strong, NULL: none */
     const toffee_call *call;          /* that a lowering in Python is asked for; NULL: none */
+    struct PyToffee_Twin *twin;       /* owned; NULL: the trace is not compared with others */
 } PyToffee_Tracer;
 
 /* Python functions of toffee/_tracing.py, for what is rare and easier said there. */

@@ -3,7 +3,7 @@
  * Tensor.numpy, tolist and torch.tensor([x]) read memory and tell nobody. The Python class is
  * `class Witness(_core.Witness, TorchFunctionMode)`: PyTorch asks it before every function of its
  * API. It looks the function up in a table, and runs it, or what the table has in its place. */
-#include "trace/tracer.h"
+#include "trace/twin.h"
 
 #include "bridge/pyerr.h"
 
@@ -136,6 +136,24 @@ call_watched(PyToffee_Witness *self, PyObject *func, PyObject *with, PyObject *a
     return report(self, func, args, first, kwargs) == 0 ? PyObject_Call(func, args, kwargs) : NULL;
 }
 
+/* The same as a step of the journal where the table has a function: which of the two runs depends
+ * on what is recorded. */
+static PyObject *
+call_step(PyToffee_Witness *self, PyObject *func, PyObject *with, PyObject *args, PyObject *kwargs)
+{
+    bool is_step = !PyLong_Check(with);
+    PyObject *result = NULL;
+
+    if (is_step && PyToffee_Twin_BeginStep(self->tracer, func) < 0) {
+        return NULL;
+    }
+    result = call_watched(self, func, with, args, kwargs);
+    if (is_step) {
+        PyToffee_Twin_EndStep(self->tracer);
+    }
+    return result;
+}
+
 static PyObject *
 witness_torch_function(PyObject *op, PyObject *const *args, Py_ssize_t n_args, PyObject *kwnames)
 {
@@ -152,7 +170,7 @@ witness_torch_function(PyObject *op, PyObject *const *args, Py_ssize_t n_args, P
     if (self->tracer != NULL && self->tracer->graph != NULL) {
         with = PyDict_GetItemWithError(self->watched, args[0]);
         if (with != NULL) {
-            return call_watched(self, args[0], with, call_args, call_kwargs);
+            return call_step(self, args[0], with, call_args, call_kwargs);
         }
         PyErr_Clear(); /* not hashable: none of ours */
     }
