@@ -3,6 +3,7 @@
 #include "trace/tracer.h"
 
 #include "bridge/pyerr.h"
+#include "ir/names.h"
 #include "ir/prune.h"
 #include "ops/check.h"
 #include "ops/optable.h"
@@ -184,40 +185,6 @@ infer_the_rest(toffee_graph *graph, toffee_status *st)
     return rc == TOFFEE_ERR_CHECK ? TOFFEE_OK : rc;
 }
 
-/* Names of nodes that are given out, and the last number that each name was given with. */
-typedef struct {
-    toffee_ptrmap taken;
-    toffee_ptrmap numbers; /* interned name -> size_t * */
-} node_names;
-
-/* *OUT is NAME, or NAME with the first number that makes it new: "Add_1". */
-static toffee_code
-take_name(PyToffee_Tracer *self, node_names *names, const toffee_str *name, const toffee_str **out,
-          toffee_status *st)
-{
-    toffee_arena *scratch = self->lo.scratch;
-    size_t *number = toffee_ptrmap_get(&names->numbers, name);
-
-    if (number == NULL) {
-        number = toffee_arena_calloc(scratch, 1, sizeof(*number));
-        if (number == NULL || !toffee_ptrmap_set(scratch, &names->numbers, name, number)) {
-            return toffee_fail_nomem(st);
-        }
-    }
-    *out = name;
-    while (toffee_ptrmap_get(&names->taken, *out) != NULL) {
-        const char *text = toffee_arena_printf(scratch, "%s_%zu", name->text, ++*number);
-
-        *out = text != NULL ? toffee_graph_intern(self->graph, text) : NULL;
-        if (*out == NULL) {
-            return toffee_fail_nomem(st);
-        }
-    }
-    return toffee_ptrmap_set(scratch, &names->taken, *out, (void *)(uintptr_t)*out)
-               ? TOFFEE_OK
-               : toffee_fail_nomem(st);
-}
-
 /* Turns the path of each node's module into a name that no other node has: "features.0/Conv", then
  * "features.0/Conv_1". Nodes outside of modules are "Conv", "Conv_1". Dead nodes are gone by now,
  * so the numbers have no gaps. */
@@ -225,22 +192,14 @@ static toffee_code
 name_nodes(PyToffee_Tracer *self, toffee_status *st)
 {
     toffee_graph *graph = self->graph;
-    node_names names = {0};
+    toffee_names names = {.graph = graph, .arena = self->lo.scratch};
 
     for (size_t i = 0; i < graph->nodes.n; i++) {
         toffee_node *node = graph->nodes.data[i];
-        const toffee_str *name = node->op_type;
 
-        if (node->name != NULL && node->name->length != 0) {
-            const char *text = toffee_arena_printf(self->lo.scratch, "%s/%s", node->name->text,
-                                                   node->op_type->text);
-
-            name = text != NULL ? toffee_graph_intern(graph, text) : NULL;
-            if (name == NULL) {
-                return toffee_fail_nomem(st);
-            }
-        }
-        TOFFEE_RETURN_IF_ERROR(take_name(self, &names, name, &node->name, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_names_take_node(&names, toffee_str_text(node->name),
+                                                      node->name != NULL ? node->name->length : 0,
+                                                      node->op_type, &node->name, st));
     }
     return TOFFEE_OK;
 }
