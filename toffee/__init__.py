@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from ._core import StringStringEntry as StringStringEntry
     from ._core import Tensor as Tensor
     from ._core import ValueInfo as ValueInfo
+    from ._dims import Dim as Dim
     from ._netron import view as view
     from ._picture import Picture as Picture
     from .errors import BackendError as BackendError
     from .errors import CheckError as CheckError
+    from .errors import DynamicShapeError as DynamicShapeError
     from .errors import Error as Error
     from .errors import FormatError as FormatError
     from .errors import LimitError as LimitError
@@ -68,6 +70,8 @@ _NAMES = {
     "AttributeProto": ("_core", "Attribute"),
     "BackendError": ("errors", "BackendError"),
     "CheckError": ("errors", "CheckError"),
+    "Dim": ("_dims", "Dim"),
+    "DynamicShapeError": ("errors", "DynamicShapeError"),
     "Error": ("errors", "Error"),
     "FormatError": ("errors", "FormatError"),
     "Function": ("_core", "Function"),

@@ -146,10 +146,9 @@ KEYWORDS: tuple[Keyword, ...] = (
     ),
     Keyword(
         "dynamic_shapes",
-        _nothing,
-        "`None`, or empty",
-        "Shapes are those of `args`.",
-        "shapes are those of args so far; dynamic_dims= will say which of them may change",
+        _all,
+        "any but dimensions computed from others (`2 * batch`)",
+        "Another spelling of `dynamic_dims`.",
     ),
     Keyword(
         "custom_translation_table",
@@ -211,10 +210,9 @@ KEYWORDS: tuple[Keyword, ...] = (
     ),
     Keyword(
         "dynamic_axes",
-        _nothing,
-        "`None`, or empty",
-        "Shapes are those of `args`.",
-        "shapes are those of args so far; dynamic_dims= will say which of them may change",
+        _all,
+        "any",
+        "Another spelling of `dynamic_dims`. Axes of outputs are passed over: they follow.",
     ),
     Keyword(
         "training",
@@ -291,18 +289,7 @@ class Asked(NamedTuple):
     fallback: str | None
     passes: tuple[str, ...]
     external_data: bool
-
-
-def dynamic_dims(dynamic_axes: Any, dynamic_shapes: Any) -> None:
-    """The dimensions that torch.onnx's two spellings declare as dynamic.
-
-    Raises
-    ------
-    ValueError
-        There are any.
-    """
-    _check("dynamic_axes", dynamic_axes)
-    _check("dynamic_shapes", dynamic_shapes)
+    dynamic: dict[str, Any]  # what dynamic_axes and dynamic_shapes say, by their names
 
 
 def understand(
@@ -328,11 +315,9 @@ def understand(
         row = _BY_NAME.get(name)
         if row is None:
             raise _unknown(name, own)
-        if name not in ("dynamic_axes", "dynamic_shapes"):
-            _check(name, value)
+        _check(name, value)
         if row.is_idle:
             _log.info("%s=%r changes nothing: %s", name, value, row.meaning)
-    dynamic_dims(foreign.get("dynamic_axes"), foreign.get("dynamic_shapes"))
     for name, value in {"f": f, "training": training, "fallback": fallback}.items():
         _check(name, value)
     passes = optimizer.chosen(optimize)
@@ -345,6 +330,7 @@ def understand(
         fallback=fallback or None,
         passes=passes,
         external_data=foreign.get("external_data", False),
+        dynamic={name: foreign.get(name) for name in ("dynamic_axes", "dynamic_shapes")},
     )
 
 

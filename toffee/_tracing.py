@@ -56,8 +56,14 @@ _SCALAR_READS = frozenset({"aten::item", "aten::is_nonzero", "aten::_local_scala
 class Journal:
     """What a trace has to say, each thing once, and the stack of operators being taken apart."""
 
-    def __init__(self, strict: bool, parts: Sequence[tuple[str, torch.nn.Module]] = ()) -> None:
+    def __init__(
+        self,
+        strict: bool,
+        parts: Sequence[tuple[str, torch.nn.Module]] = (),
+        is_silent: bool = False,
+    ) -> None:
         self.strict = strict
+        self.is_silent = is_silent  # another run of the same model has said it
         #: What strict=True refused, and where.
         self.leaks: list[tuple[str, Place]] = []
         self._parts = parts
@@ -108,6 +114,8 @@ class Journal:
         if (subject, place.file, place.line) in self._said:
             return
         self._said.add((subject, place.file, place.line))
+        if self.is_silent:
+            return
         text = f"{subject} {text}"
         if self.strict:
             self.leaks.append((f"{text}\n  {place}", place))

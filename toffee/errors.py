@@ -6,6 +6,7 @@ class                      raised when                                          
 Error                      (base class)                                                Exception
 UnsupportedOperatorError   operators have no ToffeeIR form, or 2017 had none           Error
 TraceError                 what ``forward`` did cannot be put into a graph             Error
+DynamicShapeError          the model does something else at another size               TraceError
 FormatError                bytes are no graph; ``.offset`` is the byte, or None        ValueError
 CheckError                 a graph breaks a rule; says at which node                   ValueError
 LimitError                 something is larger than the format can hold                Error
@@ -37,6 +38,7 @@ from ._places import Place
 __all__ = [
     "BackendError",
     "CheckError",
+    "DynamicShapeError",
     "Error",
     "FormatError",
     "LimitError",
@@ -50,6 +52,10 @@ __all__ = [
 
 class BackendError(Error):
     """A graph cannot be run: the device, the runtime, or inputs that do not fit."""
+
+
+class DynamicShapeError(TraceError):
+    """With ``dynamic_dims``: no one graph does what the model does at all sizes."""
 
 
 class VerificationError(Error):

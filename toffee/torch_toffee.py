@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -16,9 +16,11 @@ import torch
 
 from . import (
     _core,
+    _dims,
     _models,
     _places,
     _progress,
+    _sizes,
     _structure,
     _torch_onnx,
     _tracing,
@@ -59,6 +61,8 @@ def export(
     source_lines: bool = True,
     module_names: bool = True,
     optimize: bool | Iterable[str] = False,
+    dynamic_dims: str | _dims.Dim | Mapping[str, Any] | None = None,
+    examples: Sequence[tuple[Any, ...]] = (),
     progress: bool | _progress.Callback = True,
     **torch_onnx: Unpack[_torch_onnx.TorchOnnxKeywords],
 ) -> Any:
@@ -123,6 +127,15 @@ def export(
         Clean the graph up before it is verified and written, with all passes or with those of these
         names: see :func:`toffee.optimize`. By default the graph says what the model did, node by
         node; runtimes do the same and more when they load it.
+    dynamic_dims : str, toffee.Dim or dict, optional
+        Dimensions of the inputs that may have any size: ``{"x": {0: "batch", 2: "height"}}``, by
+        the names of the inputs; ``{"ids": ("batch", "length")}`` is the same by position. A symbol
+        in two places means equal sizes; ``"batch"`` alone is the first dimension of every input.
+        In place of a symbol, a :class:`toffee.Dim` says which sizes it may be. The model runs
+        several times, at different sizes, where only the first run computes what is expensive.
+    examples : sequence of tuple, optional
+        With ``dynamic_dims``: other ``args`` to run the model with, at least three, where growing
+        or cutting the given ones by repeating their slices would not do.
     progress : bool or callable
         Show on stderr how far the export is if it takes longer than a second: a bar in a terminal
         or a notebook (with tqdm installed; else text), plain lines elsewhere. False: show nothing.
@@ -146,6 +159,9 @@ def export(
     toffee.TraceError
         The run cannot be put into a graph; says why and where. If a registered lowering raised,
         that is the ``__cause__``.
+    toffee.DynamicShapeError
+        With ``dynamic_dims``: no one graph does what the model does at all sizes; says at which
+        line, and for which sizes.
     TypeError, ValueError
         An argument of this function is of the wrong kind, or what a registered lowering returned.
         ValueError also for a value of one of torch.onnx's keywords that means nothing here; says
@@ -170,9 +186,9 @@ def export(
 
     Notes
     -----
-    Shapes are those of ``args``. The cost is that of the forward pass, a few microseconds for each
-    operator, and writing the file; parameters are not copied in memory. Source of the interface:
-    PyTorch's ``torch.toffee`` of August 2017.
+    Shapes are those of ``args``, but for ``dynamic_dims``. The cost is that of the forward pass, a
+    few microseconds for each operator, and writing the file; parameters are not copied in memory.
+    Source of the interface: PyTorch's ``torch.toffee`` of August 2017.
 
     Examples
     --------
@@ -199,6 +215,7 @@ def export(
         fallback=fallback,
         optimize=optimize,
     )
+    dims = _dims.chosen(dynamic_dims, **asked.dynamic)
     chosen = toffee_io.format_of(f, format)
     toffee_io.check_external(f, chosen, asked.external_data)
     model = _models.unwrap(model)
@@ -210,17 +227,12 @@ def export(
     lowering.find_entry_points()
     shown = _progress.of(progress)
     with _one_at_a_time():
+        how = _How(strict, asked.training, asked.fallback, source_lines, module_names, shown)
         with shown.stage("tracing", "op"):
-            graph, output = _trace(
-                model,
-                call,
-                strict,
-                asked.training,
-                asked.fallback,
-                source_lines,
-                module_names,
-                shown,
-            )
+            if dims is None:
+                graph, output = _trace(model, call, how)
+            else:
+                graph, output = _trace_sizes(model, call, how, dims, examples)
         if asked.passes:
             with shown.stage("optimizing"):
                 graph = optimizer.optimize(graph, asked.passes, keep_parameters=not export_params)
@@ -312,6 +324,29 @@ def _chosen_names(given: Sequence[str] | None, n: int, what: str) -> list[str | 
 # ---- the run -----------------------------------------------------------------------------------
 
 
+def _default_name(head: Sequence[str], path: _structure.Path) -> str:
+    """What an argument is called by itself: after the parameter of forward and its place there."""
+    return ".".join((head[int(path[1])] if path[0] == "0" else path[1], *path[2:]))
+
+
+def _named_tensors(
+    model: _models.Model, call: _Call, taken: set[str]
+) -> list[tuple[str, torch.Tensor]]:
+    """The tensors among the arguments, in order, and what they are called. TAKEN: names that are
+    given already; these are added."""
+    head = _models.argument_names(model, len(call.args))
+    leaves = _structure.leaves((call.args, call.kwargs))
+    tensors = [(path, leaf) for path, leaf in leaves if isinstance(leaf, torch.Tensor)]
+    found = []
+    for given, (path, tensor) in zip(
+        _chosen_names(call.input_names, len(tensors), "input"), tensors, strict=True
+    ):
+        if given is not None and given in taken:
+            raise ValueError(f"input_names has '{given}', which is the name of a parameter")
+        found.append((_free(given or _default_name(head, path), taken), tensor))
+    return found
+
+
 def _declare_inputs(
     tracer: _tracing.Tracer,
     journal: _tracing.Journal,
@@ -328,24 +363,18 @@ def _declare_inputs(
     too, has an alias of its own; and the arguments that are no tensors, by name.
     """
     head = _models.argument_names(model, len(call.args))
-    leaves = _structure.leaves((call.args, call.kwargs))
-    tensors = [leaf for _, leaf in leaves if isinstance(leaf, torch.Tensor)]
-    chosen = iter(_chosen_names(call.input_names, len(tensors), "input"))
+    names = iter([name for name, _ in _named_tensors(model, call, taken)])
     seen = {id(tensor) for tensor in state.values()}
     baked: dict[str, Any] = {}
 
     def declare(path: _structure.Path, leaf: Any) -> Any:
-        first = head[int(path[1])] if path[0] == "0" else path[1]
-        default = ".".join((first, *path[2:]))
         if not isinstance(leaf, torch.Tensor):
+            default = _default_name(head, path)
             baked[default] = leaf
             for name in _structure.hidden_tensors(leaf):
                 journal.hidden_input(f"{default}.{name}", leaf, _models.definition(model))
             return leaf
-        given = next(chosen)
-        if given is not None and given in taken:
-            raise ValueError(f"input_names has '{given}', which is the name of a parameter")
-        name = _free(given or default, taken)
+        name = next(names)
         tensor = _structure.without_subclass(leaf.detach() if id(leaf) in seen else leaf)
         seen.add(id(leaf))
         tracer.declare_input(tensor, name)
@@ -456,21 +485,50 @@ def _run(model: _models.Model, call: _Call) -> Any:
         ) from error
 
 
-def _trace(
+class _How(NamedTuple):
+    """What the caller wants of the trace."""
+
+    strict: bool
+    training: bool
+    fallback: str | None
+    source_lines: bool
+    module_names: bool
+    progress: _progress.Progress
+
+
+def _trace_sizes(
     model: _models.Model,
     call: _Call,
-    strict: bool,
-    training: bool,
-    fallback: str | None,
-    source_lines: bool,
-    module_names: bool,
-    progress: _progress.Progress,
+    how: _How,
+    dims: _dims.Chosen,
+    examples: Sequence[tuple[Any, ...]],
 ) -> tuple[_core.Graph, Any]:
-    """Run MODEL and return the finished graph, and the model's output as it came."""
+    """The same for any size of the dimensions that DIMS names."""
+    taken = set(_models.known_state(_models.module_of(model)))
+    leaves = _structure.leaves((call.args, call.kwargs))
+    paths = [path for path, leaf in leaves if isinstance(leaf, torch.Tensor)]
+    inputs = [
+        _dims.Input(name, tuple(leaf.shape), path)
+        for path, (name, leaf) in zip(paths, _named_tensors(model, call, taken), strict=True)
+    ]
+    heads = _models.argument_names(model, len(call.args))
+    request = _dims.request(dims, inputs, heads, call.output_names or ())
+
+    def tracer(args: tuple[Any, ...], kwargs: dict[str, Any], run: _sizes.Run) -> None:
+        run.graph, run.output = _trace(model, call._replace(args=args, kwargs=kwargs), how, run)
+
+    return _sizes.trace(model, call.args, call.kwargs, request, tracer, examples)
+
+
+def _trace(
+    model: _models.Model, call: _Call, how: _How, run: _sizes.Run | None = None
+) -> tuple[_core.Graph, Any]:
+    """Run MODEL and return the finished graph, and the model's output as it came. RUN: it is one
+    of several at different sizes."""
     module = _models.module_of(model)
     state = _models.known_state(module)
     parts = _models.parts(module)
-    journal = _tracing.Journal(strict, parts)
+    journal = _tracing.Journal(how.strict, parts, run is not None and not run.is_first)
     tracer = _tracing.Tracer()  # type: ignore[no-untyped-call]
     tracer.begin(
         journal.decompose,
@@ -478,16 +536,18 @@ def _trace(
         journal.leak,
         journal.lower,
         _tracing.whole_storage,
-        training,
-        fallback == "aten",
+        how.training,
+        how.fallback == "aten",
     )
+    if run is not None:
+        tracer.keep_journal(run.sources, run.skip)
     tracer.locate(
-        _tracing.Sources() if source_lines else None,
-        parts if module_names else None,
+        _tracing.Sources() if how.source_lines else None,
+        parts if how.module_names else None,
         _tracing.MODULE_CALL,
     )
-    if progress.listener is not None:
-        tracer.report(progress.listener, progress.interval)
+    if how.progress.listener is not None:
+        tracer.report(how.progress.listener, how.progress.interval)
     try:
         taken: set[str] = set()
         for name, tensor in state.items():
@@ -496,7 +556,7 @@ def _trace(
         call, baked = _declare_inputs(tracer, journal, model, call, state, taken)
         with (
             _models.ordinary_state(module, state.values()),
-            _models.mode_of(module, training, parts),
+            _models.mode_of(module, how.training, parts),
             journal.dice(_models.definition(model)),
             _tracing.recording(tracer),
         ):
@@ -505,7 +565,9 @@ def _trace(
             except _core.Error as error:
                 journal.locate(error)
                 raise
-        progress.step(tracer.operators)
+        if run is not None:
+            run.journal = tracer.journal
+        how.progress.step(tracer.operators)
         journal.refuse()
         tensors = _output_tensors(output)
         names = _chosen_names(call.output_names, len(tensors), "output")

@@ -58,8 +58,12 @@ lower_slice(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     }
     axis = toffee_axis(toffee_call_int(call, "dim", 0), toffee_value_rank(self));
     size = toffee_value_dim(self, (int32_t)axis);
-    start = slice_bound(toffee_call_int(call, "start", 0), size);
-    end = slice_bound(toffee_call_int(call, "end", INT64_MAX), size);
+    start = toffee_call_int(call, "start", 0);
+    end = toffee_call_int(call, "end", INT64_MAX);
+    if (!lo->is_twin) { /* at another size the bounds may cut, or no longer cut */
+        start = slice_bound(start, size);
+        end = slice_bound(end, size);
+    }
     if (start == 0 && end == INT64_MAX && step == 1) {
         return toffee_lower_return(lo, call, 0, self, st);
     }

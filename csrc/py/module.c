@@ -6,6 +6,7 @@
 #include "py/op_info.h"
 #include "py/optimize.h"
 #include "py/repeated.h"
+#include "py/sizes.h"
 #include "py/testing.h"
 #include "trace/trace_state.h"
 
@@ -132,7 +133,8 @@ module_exec(PyObject *module)
     }
     if (PyModule_AddFunctions(module, PyToffee_Caffe2Methods) < 0 ||
         PyModule_AddFunctions(module, PyToffee_IoMethods) < 0 ||
-        PyModule_AddFunctions(module, PyToffee_OptimizeMethods) < 0) {
+        PyModule_AddFunctions(module, PyToffee_OptimizeMethods) < 0 ||
+        PyModule_AddFunctions(module, PyToffee_SizesMethods) < 0) {
         return -1;
     }
     return PyModule_AddFunctions(module, PyToffee_PickleMethods);

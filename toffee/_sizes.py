@@ -1,0 +1,437 @@
+"""Any size: trace a model at several sizes, and make one graph of the traces.
+
+The first trace is of the caller's arguments. Then, for each symbol, a trace where it alone has
+another size, and two where all have others; these runs compute only what is cheap, since nobody
+looks at their values. Calls that make data of the moment (``torch.arange(n)``) and made other data
+at other sizes are recorded as operators. ``csrc/size`` unifies the graphs. A last run with each
+symbol at 1 sees whether the model does something else there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from . import _core, _dims, _models, _places, _twin, _verify
+from .backend.base import as_pairs, to_numpy
+from .errors import DynamicShapeError
+
+_log = logging.getLogger("toffee")
+
+#: Sizes that a symbol may be given, as factors of what it must be a multiple of. Few have a divisor
+#: in common, so that n // 2, (n + 1) // 2 and n // 4 are told apart.
+_SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
+
+#: How many runs that did the same speak for a graph.
+_LEAST = 3
+
+#: How many sizes are tried for a run before the model's error counts.
+_ATTEMPTS = 3
+
+
+@dataclass(eq=False)  # each is one of its own
+class Run:
+    """One trace among several: what it is to do, and what it saw."""
+
+    sizes: tuple[int, ...]
+    sources: tuple[int, ...] = ()
+    is_first: bool = False  # of the caller's own arguments, computed in full, with warnings
+    computes: bool = False  # everything is computed, also where nobody looks
+    journal: Sequence[tuple[str, int]] = ()
+    graph: _core.Graph | None = None
+    output: Any = None
+
+    @property
+    def skip(self) -> Callable[..., Any] | None:
+        """What the tracer asks instead of computing something expensive."""
+        return None if self.is_first or self.computes else _twin.shape_only
+
+    def operators(self) -> list[str]:
+        return [name for name, _ in self.journal]
+
+
+#: Traces the model with these arguments, and fills in the run.
+Tracer = Callable[[tuple[Any, ...], dict[str, Any], Run], None]
+
+
+def trace(
+    model: _models.Model,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    request: _dims.Request,
+    tracer: Tracer,
+    examples: Sequence[tuple[Any, ...]] = (),
+) -> tuple[_core.Graph, Any]:
+    """The graph for all sizes, and what the model returned for the caller's arguments.
+
+    Parameters
+    ----------
+    examples : sequence of tuple
+        Other positional arguments to trace with, in place of the caller's grown or cut.
+
+    Raises
+    ------
+    toffee.DynamicShapeError
+        The model does something else at another size, or a number in it is no expression in the
+        sizes, or it does not take another size at all.
+    """
+    return _Twins(model, args, kwargs, request, tracer, examples).trace()
+
+
+@dataclass
+class _Twins:
+    model: _models.Model
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    request: _dims.Request
+    tracer: Tracer
+    examples: Sequence[tuple[Any, ...]]
+    computes: bool = False
+    sources: set[int] = field(default_factory=set)
+
+    def trace(self) -> tuple[_core.Graph, Any]:
+        self.module = _models.module_of(self.model)
+        self.before = _verify._State(self.module)
+        first = Run(self.request.sizes, is_first=True)
+        self.tracer(self.args, self.kwargs, first)
+        with _undone(self.module):
+            try:
+                graph = self._unified(first)
+            except DynamicShapeError:
+                if self.computes:
+                    raise
+                # What was not computed may have decided something: look once more, at all of it.
+                self.computes = True
+                self.sources.clear()
+                graph = self._unified(first)
+        return graph, first.output
+
+    # ---- runs ------------------------------------------------------------------------------------
+
+    def _run(self, sizes: tuple[int, ...]) -> Run:
+        """Trace at SIZES, from the state that the model had at first."""
+        run = Run(sizes, tuple(sorted(self.sources)), computes=self.computes)
+        self.before.put_back()
+        args, kwargs = self._arguments(sizes)
+        self.tracer(args, kwargs, run)
+        return run
+
+    def _arguments(self, sizes: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The caller's arguments, or an example of the caller's, with open dimensions of SIZES."""
+        for example in self.examples:
+            if self._sizes_of(example) == sizes:
+                return example, self.kwargs
+        tensors = _verify.tensors_in((self.args, self.kwargs))
+        resized = [tensor.detach() for tensor in tensors]
+        for places, size in zip(self.request.places, sizes, strict=True):
+            for place in places:
+                resized[place.input] = _resized(resized[place.input], place.axis, size)
+        changed: Any = _verify.with_tensors((self.args, self.kwargs), resized)
+        return changed[0], changed[1]
+
+    def _sizes_of(self, example: tuple[Any, ...]) -> tuple[int, ...]:
+        tensors = _verify.tensors_in((example, self.kwargs))
+        return tuple(
+            tensors[places[0].input].shape[places[0].axis] for places in self.request.places
+        )
+
+    def _try(self, wanted: Sequence[tuple[int, ...]]) -> Run:
+        """The first of the sizes WANTED that the model takes."""
+        error: Exception | None = None
+        for sizes in wanted:
+            try:
+                return self._run(sizes)
+            except _core.Error:
+                raise
+            except Exception as raised:  # the model's own: it may not take these sizes
+                error = error or raised
+        raise self._refused(wanted[0], error) from error
+
+    def _refused(self, sizes: tuple[int, ...], error: Exception | None) -> DynamicShapeError:
+        moved = [
+            f"'{dim.name}'"
+            for dim, old, new in zip(self.request.dims, self.request.sizes, sizes, strict=True)
+            if old != new
+        ]
+        which = moved[0] if len(moved) == 1 else "all symbols"
+        places = _places.of_traceback(error.__traceback__)[-1:] if error is not None else []
+        refused = DynamicShapeError(
+            f"the model takes {self.request.describe(self.request.sizes)} and refuses other sizes "
+            f"of {which}, for one {self.request.describe(sizes)}, with {type(error).__name__}: "
+            f"{error}\nThat line fixes the size, or two dimensions that must be equal have "
+            "different symbols, or the size must be a multiple of something: "
+            f"toffee.Dim({moved[0]}, multiple_of=...)"
+        )
+        return _places.attach(refused, places)
+
+    # ---- one graph -------------------------------------------------------------------------------
+
+    def _unified(self, first: Run) -> _core.Graph:
+        """One graph of the runs that did the same, held against the others by its results."""
+        runs = [first, *(self._try(wanted) for wanted in self._points())]
+        same = _largest(runs, lambda run: tuple(run.operators()))
+        if not self._all_move(same):
+            head = same[0]
+            raise self._diverged(head, next(run for run in runs if run not in same))
+        runs += self._ends()
+        runs = self._recorded(runs, same)
+        same = _largest(runs, _signature)
+        if not self._all_move(same):
+            raise self._lowered_otherwise(same[0], next(run for run in runs if run not in same))
+        graph, used = self._unify_most(same)
+        for run in runs:
+            if run not in used:
+                self._compare(graph, run)
+        return graph
+
+    def _recorded(self, runs: list[Run], same: Sequence[Run]) -> list[Run]:
+        """RUNS once more, with the calls recorded that made other data at other sizes."""
+        names = same[0].operators()
+        for _ in range(4):  # what is recorded now may make more data move
+            found = self._moved([run for run in runs if run.operators() == names])
+            if found <= self.sources:
+                break
+            self.sources |= found
+            runs = [self._run(run.sizes) for run in runs]
+        if any(run.is_first for run in runs):  # its graph is not made as those of the others
+            runs = [self._run(run.sizes) if run.is_first else run for run in runs]
+        return runs
+
+    def _moved(self, runs: Sequence[Run]) -> set[int]:
+        """The calls that made data, and other data at other sizes. RUNS have the same operators."""
+        head = runs[0]
+        return {
+            k
+            for run in runs[1:]
+            for k, (one, other) in enumerate(zip(head.journal, run.journal, strict=True))
+            if one[1] != other[1] and k not in self.sources
+        }
+
+    def _unify_most(self, runs: Sequence[Run]) -> tuple[_core.Graph, Sequence[Run]]:
+        """One graph of RUNS, or of those at sizes that say nothing special; and of which."""
+        ordinary = [run for run in runs if min(run.sizes) > 1]
+        others = [run for run in runs if run not in ordinary]
+        if not self._all_move(ordinary):
+            ordinary, others = list(runs), []
+        try:
+            return self._unify([*ordinary, *others]), runs
+        except DynamicShapeError:
+            if not others:
+                raise
+        ordinary[0] = self._run(ordinary[0].sizes)  # its graph is spent
+        return self._unify(ordinary), ordinary
+
+    def _all_move(self, runs: Sequence[Run]) -> bool:
+        """Whether RUNS are enough to say something: each symbol has several sizes among them."""
+        least = min(_LEAST, len(self.examples) + 1) if self.examples else _LEAST
+        return all(len(set(sizes)) >= least for sizes in zip(*(r.sizes for r in runs), strict=True))
+
+    def _diverged(self, head: Run, run: Run) -> DynamicShapeError:
+        mine, others = head.operators(), run.operators()
+        at = next(
+            (k for k, (a, b) in enumerate(zip(mine, others, strict=False)) if a != b),
+            min(len(mine), len(others)),
+        )
+        one = mine[at] if at < len(mine) else "nothing more"
+        other = others[at] if at < len(others) else "nothing more"
+        line = _line_of_divergence(head.graph, run.graph)
+        return DynamicShapeError(
+            f"what the model does depends on its sizes: after {at} operators it calls {one} at "
+            f"{self.request.describe(head.sizes)}, and {other} at "
+            f"{self.request.describe(run.sizes)}{line}\nA graph does the same at every size. "
+            "Leave the dimension fixed, or write it without the branch or loop"
+        )
+
+    def _lowered_otherwise(self, head: Run, run: Run) -> DynamicShapeError:
+        return DynamicShapeError(
+            "the same operators need other nodes at other sizes: there are "
+            f"{len(_signature(head))} at {self.request.describe(head.sizes)}, and "
+            f"{len(_signature(run))} or others at {self.request.describe(run.sizes)}"
+            f"{_line_of_divergence(head.graph, run.graph)}"
+        )
+
+    def _unify(self, runs: Sequence[Run]) -> _core.Graph:
+        graphs = tuple(run.graph for run in runs if run.graph is not None)
+        names = [info.name for info in graphs[0].input_info][-self._n_inputs() :]
+        places = tuple(
+            (names[place.input], place.axis, symbol)
+            for symbol, same in enumerate(self.request.places)
+            for place in same
+        )
+        try:
+            _core.unify(graphs, self.request.names, tuple(run.sizes for run in runs), places)
+        except _core.TraceError as error:
+            raise DynamicShapeError(str(error)) from None
+        return graphs[0]
+
+    def _n_inputs(self) -> int:
+        return len(_verify.tensors_in((self.args, self.kwargs)))
+
+    def _ends(self) -> list[Run]:
+        """Runs with each symbol alone at 1, and as large as it may be, if the model takes it."""
+        sizes = self.request.sizes
+        runs = []
+        for i, dim in enumerate(self.request.dims):
+            for end in (1, dim.max):
+                if end is None or end == sizes[i] or not dim.allows(end) or self.examples:
+                    continue
+                try:
+                    runs.append(self._run((*sizes[:i], end, *sizes[i + 1 :])))
+                except _core.Error:
+                    raise
+                except Exception as error:  # a model need not take every size
+                    _log.info("the model refuses %s=%d: %s", dim.name, end, error)
+        return runs
+
+    def _compare(self, graph: _core.Graph, run: Run) -> None:
+        """That GRAPH computes what the model does at the sizes of RUN, where it does other things
+        on the way: a mask that is left out for one token, padding that is not needed.
+
+        Raises
+        ------
+        DynamicShapeError
+            It computes something else there, or cannot be run.
+        """
+        from .backend import torch as backend
+
+        where = self.request.describe(run.sizes)
+        self.before.put_back()
+        args, kwargs = self._arguments(run.sizes)
+        whole = Run(run.sizes, computes=True)
+        self.tracer(args, kwargs, whole)
+        expected = _verify.tensors_in(whole.output)
+        try:
+            with backend.prepare(graph) as rep:
+                inputs = _verify.copies(_verify.tensors_in((args, kwargs)))
+                results = list(rep.run(inputs))
+            found = [
+                _verify.difference(result, as_pairs(to_numpy(tensor)))
+                for result, tensor in zip(results, expected, strict=True)
+            ]
+        except (_core.Error, ValueError, RuntimeError) as error:
+            raise DynamicShapeError(f"{self._otherwise(where)}: {error}") from error
+        wrong = [str(difference) for difference in found if not difference.fits]
+        if wrong:
+            raise DynamicShapeError(f"{self._otherwise(where)}: an output is off by {wrong[0]}")
+        _log.info("the model does other things at %s, and the graph computes the same", where)
+
+    def _otherwise(self, where: str) -> str:
+        return (
+            f"the model does something else at {where} than at other sizes, and their graph "
+            "does not compute that. toffee.Dim(name, min=, max=, multiple_of=) can leave such "
+            "sizes out"
+        )
+
+    # ---- sizes -----------------------------------------------------------------------------------
+
+    def _points(self) -> list[list[tuple[int, ...]]]:
+        """The sizes for each further run, with replacements in case that the model refuses them:
+        other sizes for all symbols; if there are several, each moved alone from there; and all
+        moved, twice. The caller's own sizes are too often round: a multiple of a block, or 1."""
+        if self.examples:
+            return [[self._sizes_of(example)] for example in self.examples]
+        sizes = self.request.sizes
+        others = [_others(dim, size) for dim, size in zip(self.request.dims, sizes, strict=True)]
+        together = [
+            [_apart([mine[at + more :] or mine for mine in others]) for more in range(_ATTEMPTS)]
+            for at in range(3)
+        ]
+        if len(others) == 1:
+            return together
+        base = together[0][0]
+        alone = [
+            [(*base[:i], size, *base[i + 1 :]) for size in mine[1 : 1 + _ATTEMPTS]]
+            for i, mine in enumerate(others)
+        ]
+        return [together[0], *(wanted for wanted in alone if wanted), *together[1:]]
+
+
+def _signature(run: Run) -> tuple[str, ...]:
+    """What nodes the graph of RUN has."""
+    return tuple(node.op_type for node in run.graph.node) if run.graph is not None else ()
+
+
+def _largest(runs: Sequence[Run], kind: Callable[[Run], Any]) -> list[Run]:
+    """The most of RUNS that are of one KIND; of two as many, those that come first."""
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(kind(run), []).append(run)
+    return max(groups.values(), key=len)
+
+
+def _apart(choices: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The first of each of CHOICES, no two the same if that can be."""
+    taken: list[int] = []
+    for mine in choices:
+        taken.append(next((size for size in mine if size not in taken), mine[0]))
+    return tuple(taken)
+
+
+def _others(dim: _dims.Dim, size: int) -> list[int]:
+    """Sizes to try other than SIZE, best first: small where small is usual, near SIZE where it is
+    large, so that a model which asks for a least size is content. The third is far from it: what
+    changes at some size in between is seen."""
+    step = dim.multiple_of
+    units = size // step
+    if units < 8:
+        near = [*_SMALL]
+    elif units < 32:
+        near = [units + 3, units - 1, 3 * units + 2, units + 5, units - 3, units + 2, units - 2]
+    else:
+        near = [units * 3 // 4 | 1, units + 3, units * 3 // 2, units * 7 // 8 | 1, units - 3]
+    found = [n * step for n in near if dim.allows(n * step) and n != units]
+    if len(found) < 3:  # little room: take what there is
+        least = -(-dim.min // step)
+        most = dim.max // step if dim.max is not None else least + 12
+        room = [n * step for n in range(max(least, 1), most + 1) if n != units]
+        found += [n for n in room if n not in found and (n != 1 or len(room) < 3)]
+    if not found:
+        raise ValueError(f"{dim} allows no size but {size}")
+    return found
+
+
+def _resized(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
+    """TENSOR with SIZE slices along AXIS: cut, or its own over and over."""
+    old = tensor.shape[axis]
+    if old == size:
+        return tensor
+    if old == 0:
+        return tensor.new_zeros((*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]))
+    index = torch.arange(size, device=tensor.device) % old
+    return tensor.index_select(axis, index)
+
+
+@contextlib.contextmanager
+def _undone(module: torch.nn.Module | None) -> Iterator[None]:
+    """The state of the model and of random generators is afterwards what it is now."""
+    now = _verify._State(module)
+    dice = random.getstate()
+    numpy_random = getattr(sys.modules.get("numpy"), "random", None)
+    numpy_dice = numpy_random.get_state() if numpy_random is not None else None
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        now.put_back()
+        random.setstate(dice)
+        if numpy_random is not None:
+            numpy_random.set_state(numpy_dice)
+
+
+def _line_of_divergence(one: _core.Graph | None, other: _core.Graph | None) -> str:
+    """The user's line of the first node that two graphs do not share."""
+    if one is None or other is None:
+        return ""
+    for mine, its in zip(one.node, other.node, strict=False):
+        if mine.op_type != its.op_type and mine.doc_string:
+            return f"\n  {mine.doc_string}"
+    longer = max(one.node, other.node, key=len)
+    rest = list(longer)[min(len(one.node), len(other.node)) :]
+    return f"\n  {rest[0].doc_string}" if rest and rest[0].doc_string else ""
