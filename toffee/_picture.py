@@ -424,10 +424,11 @@ class Picture:
                 pass  # too large for it, or broken: there may be the other way
         try:
             import cairosvg  # type: ignore[import-not-found, import-untyped, unused-ignore]
-        except ImportError:
+        except (ImportError, OSError):  # OSError: it found no libcairo
             raise ImportError(
                 "a PNG is drawn by Graphviz (apt-get install graphviz) or by CairoSVG (pip install "
-                "cairosvg), and neither is here; SVG and DOT need nothing"
+                "cairosvg, or toffee[png]; it needs libcairo2), and neither is here; SVG and DOT "
+                "need nothing"
             ) from None
         theme = "dark" if self._theme == "dark" else "light"
         # CairoSVG takes the height "auto" for none at all.

@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, BinaryIO, NamedTuple
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ModuleNotFoundError(
+        "torch.toffee needs PyTorch 2.10 or newer, which is not installed: pip install torch, or "
+        "toffee[torch]",
+        name="torch",
+    ) from None
 
 from . import _core, _models, _structure, _tracing, _verify, lowering, optimizer
 from . import io as toffee_io

@@ -107,8 +107,8 @@ def parse_device(device: str) -> Device:
 
 
 def missing_package(what: str, package: str) -> BackendError:
-    """The error for a run-time library that is not installed."""
-    return BackendError(f"{what} is not installed: pip install {package}")
+    """The error for a run-time library that is not installed; its extra has the same name."""
+    return BackendError(f"{what} is not installed: pip install {package}, or toffee[{package}]")
 
 
 # ---- inputs ------------------------------------------------------------------------------------

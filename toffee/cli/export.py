@@ -143,7 +143,7 @@ def _torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise Fault("export needs PyTorch: pip install torch") from None
+        raise Fault("export needs PyTorch: pip install torch, or toffee[torch]") from None
     return torch
 
 
