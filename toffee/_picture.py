@@ -363,8 +363,8 @@ class Picture:
     """
 
     def __init__(self, drawing: _boxes.Drawing, *, theme: str, engine: str, name: str) -> None:
-        self.depth = drawing.depth
-        self.n_boxes = len(drawing.boxes)
+        self.depth: int = drawing.depth
+        self.n_boxes: int = len(drawing.boxes)
         self._scene = _Scene(drawing)
         self._theme, self._engine, self._name = theme, engine, name
 

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 try:
     import torch
-except ModuleNotFoundError as error:
-    if error.name != "torch":
+except ModuleNotFoundError as _error:
+    if _error.name != "torch":
         raise
     raise ModuleNotFoundError(
         "torch.toffee needs PyTorch 2.10 or newer, which is not installed: pip install torch, or "

@@ -335,8 +335,8 @@ class Rep(abc.ABC):
     """
 
     def __init__(self, graph: Graph, device: Device) -> None:
-        self.inputs = input_specs(graph)
-        self.output_names = tuple(graph.output)
+        self.inputs: tuple[InputSpec, ...] = input_specs(graph)
+        self.output_names: tuple[str, ...] = tuple(graph.output)
         self.device = device
         self._closed = False
 
