@@ -15,7 +15,7 @@ CC_SOURCES := $(wildcard toffee/backend/c2/*.cc)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models test-wheel wheel wheels bench screenshots lint format fuzz fuzz-load fuzz-programs sanitize clean
+.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models test-wheel wheel wheels compatibility bench screenshots lint format fuzz fuzz-load fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -71,6 +71,10 @@ wheels: setup
 # make test-wheel  the wheel in a new environment, without and with toffee[all]
 test-wheel: wheel
 	$(BIN)/python tools/test_wheel dist/*.whl
+
+# make compatibility  versions of torch, NumPy and Python (docs/compatibility.md); 15 GB to fetch
+compatibility: setup
+	$(BIN)/python tools/compatibility --write
 
 bench: setup caffe2
 	$(BIN)/python benchmarks/export.py
