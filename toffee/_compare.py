@@ -159,7 +159,9 @@ class Report:
         try:
             from matplotlib.figure import Figure
         except ImportError:
-            raise ImportError("matplotlib is not installed: pip install matplotlib") from None
+            raise ImportError(
+                "matplotlib is not installed: pip install matplotlib, or toffee[plot]"
+            ) from None
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.subplots()
         for backend in self.backends:

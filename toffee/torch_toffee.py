@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as _error:
+    if _error.name != "torch":
+        raise
+    raise ModuleNotFoundError(
+        "torch.toffee needs PyTorch 2.10 or newer, which is not installed: pip install torch, or "
+        "toffee[torch]",
+        name="torch",
+    ) from None
 
 from . import (
     _core,

@@ -107,8 +107,8 @@ def parse_device(device: str) -> Device:
 
 
 def missing_package(what: str, package: str) -> BackendError:
-    """The error for a run-time library that is not installed."""
-    return BackendError(f"{what} is not installed: pip install {package}")
+    """The error for a run-time library that is not installed; its extra has the same name."""
+    return BackendError(f"{what} is not installed: pip install {package}, or toffee[{package}]")
 
 
 # ---- inputs ------------------------------------------------------------------------------------
@@ -335,8 +335,8 @@ class Rep(abc.ABC):
     """
 
     def __init__(self, graph: Graph, device: Device) -> None:
-        self.inputs = input_specs(graph)
-        self.output_names = tuple(graph.output)
+        self.inputs: tuple[InputSpec, ...] = input_specs(graph)
+        self.output_names: tuple[str, ...] = tuple(graph.output)
         self.device = device
         self._closed = False
 

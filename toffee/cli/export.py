@@ -181,7 +181,7 @@ def _torch() -> Any:
     except ImportError as error:
         if error.name != "torch":  # it is there, and broken
             raise Fault(f"PyTorch cannot be imported: {_common.one_line(error)}") from error
-        raise Fault("export needs PyTorch: pip install torch") from None
+        raise Fault("export needs PyTorch: pip install torch, or toffee[torch]") from None
     return torch
 
 
