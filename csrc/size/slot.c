@@ -299,11 +299,13 @@ slot_slice(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *
         if (exprs[i] == NULL) {
             return fail_slot(u, s, st);
         }
+        if (step < 0 || toffee_expr_is_number(exprs[i], NULL)) {
+            continue;
+        }
         TOFFEE_RETURN_IF_ERROR(
             from_end(u, exprs[i], toffee_unifier_size(u, data, axis), &is_end, &exprs[i], st));
         if (is_end) { /* of either input: past the end is cut to it */
-            TOFFEE_RETURN_IF_ERROR(
-                number_expr(u, step > 0 ? INT64_MAX : INT64_MAX - 1, &exprs[i], st));
+            TOFFEE_RETURN_IF_ERROR(number_expr(u, INT64_MAX, &exprs[i], st));
         }
     }
     return make_items(u, s, exprs, out, st);
