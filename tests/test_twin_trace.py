@@ -20,7 +20,7 @@ from test_alloc_failure import every_failure
 from torch import nn
 
 import toffee
-from toffee import _models, _tracing, _twin
+from toffee import _models, _progress, _tracing, _twin
 from toffee import torch_toffee as exporter
 
 Journal = list[tuple[str, int]]
@@ -48,9 +48,8 @@ class _Traced:
         call = exporter._Call(args, {}, None, None)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_tracing, "Tracer", Tracer)
-            self.graph, self.output = exporter._trace(
-                _models.unwrap(fn), call, False, training, None, False, False
-            )
+            how = exporter._How(False, training, None, False, False, _progress.of(False))
+            self.graph, self.output = exporter._trace(_models.unwrap(fn), call, how)
         (self.tracer,) = tracers
         self.journal: Journal = self.tracer.journal
 
