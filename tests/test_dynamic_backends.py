@@ -4,6 +4,7 @@ shown, at sizes that were not traced."""
 from __future__ import annotations
 
 import copy
+import json
 
 import numpy as np
 import onnxruntime
@@ -185,3 +186,13 @@ def test_a_dynamic_size_that_says_nothing_is_wrong_use(here, capsys, options, me
     line = ["export", "my_nets:make_net", "-i", "2x3x20x24", "-o", "net.toffee"]
     assert main([*line, *(word for text in options for word in ("--dynamic", text))]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_the_exporter_says_of_its_symbols_is_what_backends_hold_inputs_to(graph):
+    """The exporter writes it under a key that these read."""
+    said = {entry.key: entry.value for entry in graph.metadata_props}
+    assert json.loads(said["dynamic_dims"])["length"]["max"] == 16
+    with pytest.raises(toffee.BackendError, match="'ids' has 17 in dimension 1 .* at most 16"):
+        ort_backend.run(graph, np.zeros((2, 17), np.int64))
+    with pytest.raises(ValueError, match="for 'length', which must be at most 16"):
+        toffee.infer_shapes(graph, {"ids": (2, 17)})
