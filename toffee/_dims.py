@@ -6,6 +6,7 @@ become a :class:`Request`: symbols, and the places that they stand in.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -122,6 +123,14 @@ class Request:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(dim.name for dim in self.dims)
+
+    def to_json(self) -> str:
+        """``{"batch": {"min": 1, "max": null, "multiple_of": 1}}``, for the file."""
+        rows = {
+            dim.name: {"min": dim.min, "max": dim.max, "multiple_of": dim.multiple_of}
+            for dim in self.dims
+        }
+        return json.dumps(rows, ensure_ascii=False)
 
     def describe(self, sizes: Sequence[int]) -> str:
         """``batch=2, length=8``, for messages."""
@@ -298,11 +307,13 @@ def _from_dynamic_shapes(
     name or in order, what is said of it: for a tensor a mapping from axes to dimensions, a sequence
     of them, or None; nested as the argument is."""
     made: dict[str, Any] = {}
+    _check_arguments(shapes, inputs, heads)
     for tensor in inputs:
         kind, step, *deeper = tensor.path
-        said = _child(
-            shapes, heads[int(step)] if kind == "0" and isinstance(shapes, Mapping) else step
-        )
+        if isinstance(shapes, Mapping):
+            said = _child(shapes, heads[int(step)] if kind == "0" else step)
+        else:
+            said = _child(shapes, step) if kind == "0" else None
         for part in deeper:
             said = _child(said, part)
         if isinstance(said, Mapping):
@@ -312,6 +323,23 @@ def _from_dynamic_shapes(
         elif said is not None:
             made[tensor.name] = said  # refused by request(), with the name
     return made
+
+
+def _check_arguments(shapes: Any, inputs: Sequence[Input], heads: Sequence[str]) -> None:
+    """That SHAPES speaks of arguments that there are."""
+    if isinstance(shapes, Mapping):
+        known = [*heads, *dict.fromkeys(t.path[1] for t in inputs if t.path[0] == "1")]
+        for name, said in shapes.items():
+            if name not in known and said is not None:
+                names = ", ".join(f"'{each}'" for each in known)
+                raise ValueError(
+                    f"dynamic_shapes has '{name}', which is no argument; there are {names}"
+                )
+    elif isinstance(shapes, (list, tuple)) and len(shapes) > len(heads):
+        raise ValueError(
+            f"dynamic_shapes has {len(shapes)} entries, and there are {len(heads)} positional "
+            "arguments: a dict names those that are given by keyword"
+        )
 
 
 def _child(said: Any, step: str) -> Any:

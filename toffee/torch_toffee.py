@@ -50,6 +50,8 @@ _running = threading.local()
 
 #: The entry of metadata_props that says which Python values the graph was made with.
 BAKED_ARGUMENTS = "baked_arguments"
+#: The one that says which sizes its symbols may have, as JSON; backends hold inputs against it.
+DYNAMIC_DIMS = "dynamic_dims"
 
 
 def export(
@@ -526,7 +528,9 @@ def _trace_sizes(
     def tracer(args: tuple[Any, ...], kwargs: dict[str, Any], run: _sizes.Run) -> None:
         run.graph, run.output = _trace(model, call._replace(args=args, kwargs=kwargs), how, run)
 
-    return _sizes.trace(model, call.args, call.kwargs, request, tracer, examples)
+    graph, output = _sizes.trace(model, call.args, call.kwargs, request, tracer, examples)
+    graph.metadata_props.add(key=DYNAMIC_DIMS, value=request.to_json())
+    return graph, output
 
 
 def _trace(
