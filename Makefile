@@ -16,7 +16,7 @@ CC_SOURCES := $(wildcard toffee/backend/c2/*.cc)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models bench screenshots notebooks docs lint format fuzz fuzz-load fuzz-programs sanitize clean
+.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models test-wheel wheel wheels compatibility bench screenshots notebooks docs lint format fuzz fuzz-load fuzz-programs sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -60,6 +60,22 @@ test-opinfo: setup
 # make test-models  all models of torchvision, timm and transformers against their baseline
 test-models: setup
 	$(TEST_ENV) $(BIN)/python tests/models/run.py --check
+
+# make wheel   dist/: the source distribution, and from it a wheel for this interpreter
+wheel: setup
+	BUILDER=$(BIN)/python tools/wheel $(BIN)/python
+
+# make wheels  the same for every CPython 3.10 to 3.14 at hand
+wheels: setup
+	BUILDER=$(BIN)/python PYTHON=$(BIN)/python tools/wheel --all
+
+# make test-wheel  the wheel in a new environment, without and with toffee[all]
+test-wheel: wheel
+	$(BIN)/python tools/test_wheel dist/*.whl
+
+# make compatibility  versions of torch, NumPy and Python (docs/compatibility.md); 15 GB to fetch
+compatibility: setup
+	$(BIN)/python tools/compatibility --write
 
 bench: setup caffe2
 	$(BIN)/python benchmarks/export.py

@@ -1,18 +1,22 @@
-"""Build the C extension: protoc-c on proto/*.proto, then csrc/**/*.c into toffee/_core.
+"""Build the C extension: protoc-c on proto/*.proto, then csrc/**/*.c into toffee/_core; and put
+libprotobuf-c into the wheel, so that nothing but NumPy is needed to use it.
 
 Everything else about the package is in pyproject.toml.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
@@ -97,6 +101,41 @@ class BuildCore(build_ext):
         self.compiler.link_shared_object = compile_then_link
 
 
+class BundledWheel(bdist_wheel):
+    """bdist_wheel, then auditwheel: libprotobuf-c goes into the wheel, under a name of its own.
+
+    auditwheel also works out the oldest glibc that will do, and names the wheel after it. Without
+    auditwheel and patchelf (they are build requirements, but `--no-build-isolation` brings none)
+    the wheel stays as it is, and needs libprotobuf-c where it is used; so it does with
+    TOFFEE_BUNDLE=0, for Linux distributions.
+    """
+
+    def run(self) -> None:
+        super().run()
+        if os.environ.get("TOFFEE_BUNDLE") == "0" or os.environ.get("TOFFEE_SANITIZE"):
+            return
+        if not sys.platform.startswith("linux"):
+            return
+        kind, version, made = self.distribution.dist_files.pop()
+        repaired = self.repair(Path(made))
+        self.distribution.dist_files.append((kind, version, str(repaired)))
+
+    def repair(self, wheel: Path) -> Path:
+        """Replaces WHEEL by one with its libraries, or says why it stays; returns what is there."""
+        if importlib.util.find_spec("auditwheel") is None or shutil.which("patchelf") is None:
+            self.warn("auditwheel or patchelf is missing: the wheel will need libprotobuf-c.so.1")
+            return wheel
+        with tempfile.TemporaryDirectory(dir=wheel.parent) as folder:
+            command = [sys.executable, "-m", "auditwheel", "repair", f"--wheel-dir={folder}"]
+            done = subprocess.run([*command, str(wheel)], text=True, capture_output=True)
+            made = list(Path(folder).glob("*.whl"))
+            if done.returncode != 0 or len(made) != 1:
+                self.warn(f"the wheel will need libprotobuf-c.so.1: auditwheel:\n{done.stderr}")
+                return wheel
+            wheel.unlink()
+            return made[0].rename(wheel.parent / made[0].name)
+
+
 def header_folders() -> list[str]:
     """Where NumPy and apache-tvm-ffi, which carries dlpack.h, keep their headers."""
     import numpy
@@ -134,5 +173,5 @@ setup(
             extra_link_args=link_flags(),
         )
     ],
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"bdist_wheel": BundledWheel, "build_ext": BuildCore},
 )

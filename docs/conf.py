@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -76,15 +74,3 @@ nitpick_ignore_regex = [
     # The fields of a parent's docstring, which Sphinx shows with the child.
     (_TYPES, r"input_names"),
 ]
-
-
-def _leave_out_empty_globs(app: Any, docname: str, source: list[str]) -> None:
-    """A toctree warns of a pattern that matches no page; this one has some for pages to come."""
-    if docname == "index":
-        lines = source[0].split("\n")
-        pattern = re.compile(r"[\w/]+\*$")
-        source[0] = "\n".join(x for x in lines if not pattern.match(x) or any(HERE.glob(x)))
-
-
-def setup(app: Any) -> None:
-    app.connect("source-read", _leave_out_empty_globs)

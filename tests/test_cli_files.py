@@ -42,7 +42,9 @@ def toffee_says(capsys):
 
 
 def test_check_says_that_no_fault_was_found(saved, toffee_says):
-    assert toffee_says("check", saved) == ("net.toffee: 2 nodes, 1 initializer, no fault found\n")
+    assert toffee_says("check", saved) == (
+        "net.toffee: 2 nodes, 1 initializer, symbol batch, no fault found\n"
+    )
 
 
 def test_check_goes_on_after_a_file_with_a_fault(saved, capsys):
@@ -53,7 +55,13 @@ def test_check_goes_on_after_a_file_with_a_fault(saved, capsys):
 
 def test_check_has_json_for_each_file(saved, toffee_says):
     good, bad = json.loads(toffee_says("check", saved, "missing", "--json", code=1))["files"]
-    assert good == {"file": saved, "fault": None, "nodes": 2, "initializers": 1}
+    assert good == {
+        "file": saved,
+        "fault": None,
+        "nodes": 2,
+        "initializers": 1,
+        "symbols": ["batch"],
+    }
     assert bad["file"] == "missing" and "No such file" in bad["fault"]
 
 

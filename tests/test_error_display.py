@@ -348,7 +348,7 @@ def script(tmp_path: Path, text: str, *options: str) -> subprocess.CompletedProc
     )
 
 
-EXPORT = "import io, torch, net\ntorch.toffee.export(net.Net(), torch.ones(2, 3), io.BytesIO())\n"
+EXPORT = "import io, torch, net\ntorch.toffee.export(net.Net(), torch.ones(2, 3), io.BytesIO(), progress=False)\n"
 
 
 def test_python_prints_the_lines_of_a_warning_and_of_an_error(tmp_path):
@@ -458,7 +458,7 @@ for cell in json.load(sys.stdin):
 CELLS = [
     NET,
     "import io, torch, toffee, warnings\nwarnings.simplefilter('ignore', toffee.TraceWarning)",
-    "torch.toffee.export(Net(), torch.ones(2, 3), io.BytesIO())",
+    "torch.toffee.export(Net(), torch.ones(2, 3), io.BytesIO(), progress=False)",
     "%tb",
     "%xmode Minimal\n%tb",
     "%xmode Verbose\n%tb",

@@ -362,10 +362,13 @@ def test_numbers_given_for_inputs_replace_symbols_everywhere() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"z": (1, 2)}, "no input 'z'; it has a, b"),
-        ({"a": (1, 2, 3)}, r"input 'a' is given the shape \(1, 2, 3\), but declares \('N', 3\)"),
-        ({"a": (1, 4)}, r"input 'a' is given the shape \(1, 4\), but declares \('N', 3\)"),
-        ({"a": (1, 3), "b": (2,)}, r"makes 'N' 2; another input makes it 1"),
+        ({"z": (1, 2)}, "no input 'z'; it has 'a', 'b'"),
+        (
+            {"a": (1, 2, 3)},
+            r"input 'a' declares \[N, 3\] and is given \(1, 2, 3\): 'a' has 3 dimensions",
+        ),
+        ({"a": (1, 4)}, r"input 'a' declares \[N, 3\] .* 'a' has 4 in dimension 1, which is 3"),
+        ({"a": (1, 3), "b": (2,)}, "'b' has 2 for 'N' and 'a' has 1"),
         ({"a": (-1, 3)}, "sizes are 0 or more"),
     ],
 )

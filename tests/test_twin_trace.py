@@ -20,7 +20,7 @@ from test_alloc_failure import every_failure
 from torch import nn
 
 import toffee
-from toffee import _models, _tracing, _twin
+from toffee import _models, _progress, _tracing, _twin
 from toffee import torch_toffee as exporter
 
 Journal = list[tuple[str, int]]
@@ -48,9 +48,8 @@ class _Traced:
         call = exporter._Call(args, {}, None, None)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_tracing, "Tracer", Tracer)
-            self.graph, self.output = exporter._trace(
-                _models.unwrap(fn), call, False, training, None, False, False
-            )
+            how = exporter._How(False, training, None, None, False, _progress.of(False))
+            self.graph, self.output = exporter._trace(_models.unwrap(fn), call, how)
         (self.tracer,) = tracers
         self.journal: Journal = self.tracer.journal
 
@@ -450,7 +449,7 @@ _ZOO: list[tuple[str, Callable[..., Any], tuple[int, ...]]] = [
 @pytest.mark.parametrize(("fn", "size"), [row[1:] for row in _ZOO], ids=[row[0] for row in _ZOO])
 def test_a_run_for_geometry_alone_gives_the_graph_of_a_real_one(fn, size):
     x = torch.randn(size)
-    skipped = _Traced(fn, x.clone(), skip=_twin.shape_only)
+    skipped = _Traced(fn, x.clone(), skip=_twin.ShapeOnly())
     assert skipped.tracer.skipped > 0
     assert skipped.data() == _Traced(fn, x.clone()).data()
 
@@ -473,8 +472,8 @@ def test_small_calls_random_ones_and_views_are_run():
 
 def test_running_statistics_are_not_skipped():
     layer = nn.BatchNorm2d(4)
-    _Traced(layer, torch.randn(2, 4, 80, 80) + 5, skip=_twin.shape_only, training=True)
-    trace = _Traced(layer, torch.randn(2, 4, 80, 80), skip=_twin.shape_only, training=True)
+    _Traced(layer, torch.randn(2, 4, 80, 80) + 5, skip=_twin.ShapeOnly(), training=True)
+    trace = _Traced(layer, torch.randn(2, 4, 80, 80), skip=_twin.ShapeOnly(), training=True)
     assert trace.tracer.skipped == 0
 
 
@@ -488,20 +487,57 @@ def test_what_skip_raises_comes_through():
 
 def test_what_the_meta_kernel_does_not_know_is_run():
     x = torch.randn(200, 300)
-    assert _twin.shape_only(torch.ops.aten.nonzero.default, (x,), {}) is NotImplemented
-    assert _twin.shape_only(torch.ops.aten.mm.default, (x, x), {}) is NotImplemented
-    assert _twin.shape_only(torch.ops.aten.zeros.default, ([2],), {}) is NotImplemented
-    assert _twin.shape_only(torch.ops.aten.numel.default, (x,), {}) is NotImplemented
+    assert _twin.ShapeOnly()(torch.ops.aten.nonzero.default, (x,), {}) is NotImplemented
+    assert _twin.ShapeOnly()(torch.ops.aten.mm.default, (x, x), {}) is NotImplemented
+    assert _twin.ShapeOnly()(torch.ops.aten.zeros.default, ([2],), {}) is NotImplemented
+    assert _twin.ShapeOnly()(torch.ops.aten.numel.default, (x,), {}) is NotImplemented
 
 
 @pytest.mark.parametrize("n", [4, 400])
 def test_results_for_geometry_alone_are_zeros_of_the_real_strides(n):
     x = torch.randn(n, 3, n // 2, n // 4).to(memory_format=torch.channels_last)
-    made = _twin.shape_only(torch.ops.aten.relu.default, (x,), {})
+    made = _twin.ShapeOnly()(torch.ops.aten.relu.default, (x,), {})
     assert (made.size(), made.stride(), made.dtype) == (x.size(), x.stride(), x.dtype)
     assert not made.any() and not made.is_meta
-    target = _twin.shape_only(torch.ops.aten.relu_.default, (x,), {})
+    target = _twin.ShapeOnly()(torch.ops.aten.relu_.default, (x,), {})
     assert target is x and bool((x < 0).any())
+
+
+def test_results_are_remembered_by_all_that_they_depend_on():
+    shapes = _twin.ShapeOnly()
+    aten = torch.ops.aten
+    x = torch.randn(200, 300)
+    calls = [
+        (aten.sum.dim_IntList, (x, [0]), {}),
+        (aten.sum.dim_IntList, (x, [1]), {}),
+        (aten.sum.dim_IntList, (x, [1], True), {}),
+        (aten.sum.dim_IntList, (x, [1]), {"dtype": torch.float64}),
+        (aten.sum.dim_IntList, (x.t(), [1]), {}),
+        (aten.add.Scalar, (x.int(), 1), {}),
+        (aten.add.Scalar, (x.int(), 1.0), {}),
+        (aten.add.Scalar, (x.int(), True), {}),
+        (aten.cat.default, ([x, x], 1), {}),
+        (aten.cat.default, ([x, x, x], 1), {}),
+        (aten.split.Tensor, (x.clone(), 150, 1), {}),
+    ]
+    first = [shapes(*call) for call in calls]
+    again = [shapes(*call) for call in calls]
+    for call, one, other in zip(calls, first, again, strict=True):
+        func, args, kwargs = call
+        ones, others, real = (
+            list(y) if isinstance(y, (list, tuple)) else [y]
+            for y in (one, other, func(*args, **kwargs))
+        )
+        for a, b, c in zip(ones, others, real, strict=True):
+            assert a.data_ptr() != b.data_ptr()
+            assert (a.size(), a.stride(), a.dtype) == (c.size(), c.stride(), c.dtype)
+            assert (b.size(), b.stride(), b.dtype) == (c.size(), c.stride(), c.dtype)
+
+
+def test_what_cannot_be_remembered_is_run():
+    x = torch.randn(200, 300)
+    call = (torch.ops.aten.rand_like.default, (x,), {"generator": {}})
+    assert _twin.ShapeOnly()(*call) is NotImplemented
 
 
 # ---- misuse --------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _verify, helper
 from ._core import Graph, Node
+from ._symbols import Sizes, limits_of
 from ._verify import Difference, difference
 from .backend import base
 from .errors import BackendError
@@ -159,7 +160,9 @@ class Report:
         try:
             from matplotlib.figure import Figure
         except ImportError:
-            raise ImportError("matplotlib is not installed: pip install matplotlib") from None
+            raise ImportError(
+                "matplotlib is not installed: pip install matplotlib, or toffee[plot]"
+            ) from None
         figure = Figure(figsize=(8, 4), layout="constrained")
         axes = figure.subplots()
         for backend in self.backends:
@@ -352,11 +355,13 @@ def _feeds(graph: Graph, inputs: Any) -> dict[str, np.ndarray]:
 
         leaves = [leaf for _, leaf in _structure.leaves(inputs)]
         values = [leaf for leaf in leaves if hasattr(leaf, "dtype") and hasattr(leaf, "shape")]
-    symbols: dict[str, int] = {}
-    return {
-        spec.name: base.fit_numpy(spec, value, symbols)
+    sizes = Sizes(limits_of(graph))
+    feeds = {
+        spec.name: base.fit_numpy(spec, value, sizes)
         for spec, value in zip(specs, base.bind_inputs(specs, values), strict=True)
     }
+    base.settle(sizes)
+    return feeds
 
 
 def _output_rows(

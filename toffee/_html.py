@@ -63,7 +63,8 @@ _RULES = {
     "table": "border-collapse:collapse;margin:2px 0 8px 14px;background:none;color:inherit",
     "td": "padding:1px 16px 1px 0;border:none;text-align:left;vertical-align:baseline;"
     "background:none;color:inherit",
-    "td.tf-num": "text-align:right;font-variant-numeric:tabular-nums",
+    "details td:first-child": "min-width:12em",
+    "td.tf-num": "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap",
     "code": "font:12px/1.55 ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',"
     "monospace;color:var(--tf-name);background:none;padding:0;border:none;white-space:pre-wrap;"
     "overflow-wrap:anywhere",
@@ -77,7 +78,8 @@ _RULES = {
     "border-radius:4px",
     ".tf-node:hover": "background:var(--tf-soft)",
     ".tf-node code": "padding-left:22px;text-indent:-22px",
-    ".tf-src": "color:var(--tf-dim);font-size:11px;white-space:nowrap;line-height:1.9",
+    ".tf-src": "color:var(--tf-dim);font-size:11px;white-space:nowrap;line-height:1.9;"
+    "max-width:45%;overflow:hidden;text-overflow:ellipsis",
     ".tf-o": "color:var(--tf-op);font-weight:600",
     ".tf-t": "color:var(--tf-type)",
     ".tf-a": "color:var(--tf-attr)",
@@ -194,7 +196,8 @@ def _parameters(graph: Graph, n_elements: int, n_bytes: int) -> str:
                 bar,
             )
         )
-    said = f"{len(tensors):,} tensors, {overview.number(n_elements)} elements, "
+    plural = "" if len(tensors) == 1 else "s"
+    said = f"{len(tensors):,} tensor{plural}, {overview.number(n_elements)} elements, "
     title = f"<b>Parameters</b> {_span('dim', said + overview.size(n_bytes) + ', largest first')}"
     return _fold(title, _table(rows, 3) + _more(MAX_PARAMETERS, len(tensors), "tensors"))
 

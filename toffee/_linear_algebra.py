@@ -423,4 +423,9 @@ _STEPS: dict[str, Callable[..., Any]] = {
     "aten::ormqr": _ormqr,
     "aten::triangular_solve": _triangular_solve,
 }
-TABLE = {name: _but_empty(name, function) for name, function in _STEPS.items()}
+#: Of those, the ones that this torch has: 2.15 has no aten::cholesky any more.
+TABLE = {
+    name: _but_empty(name, function)
+    for name, function in _STEPS.items()
+    if hasattr(torch.ops.aten, name.removeprefix("aten::"))
+}

@@ -46,7 +46,8 @@ def view(
         import netron  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         raise ImportError(
-            "toffee.view() shows the graph with netron, which is not installed: pip install netron"
+            "toffee.view() shows the graph with netron, which is not installed: pip install "
+            "netron, or toffee[view]"
         ) from None
     if not isinstance(graph, Graph):
         graph = io.load(graph)

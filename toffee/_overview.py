@@ -47,9 +47,14 @@ def dtype_name(dtype: int) -> str:
     return str(_DTYPE.get(dtype, "?"))
 
 
+def _dimension(text: str) -> str:
+    return f"({text})" if any(mark in text for mark in " *%/+-") else text
+
+
 def times(dims: Iterable[object]) -> str:
-    """Dimensions as ``64×3×11×11``; at most 12 of them. A scalar has none: the empty text."""
-    shown = ["?" if dim is None else plain(str(dim), 24) for dim in dims]
+    """Dimensions as ``64×3×11×11``, an expression in brackets; at most 12 of them. A scalar has
+    none: the empty text."""
+    shown = ["?" if dim is None else _dimension(plain(str(dim), 24)) for dim in dims]
     return "×".join(shown if len(shown) <= 12 else [*shown[:11], "…"])
 
 

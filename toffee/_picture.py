@@ -363,8 +363,8 @@ class Picture:
     """
 
     def __init__(self, drawing: _boxes.Drawing, *, theme: str, engine: str, name: str) -> None:
-        self.depth = drawing.depth
-        self.n_boxes = len(drawing.boxes)
+        self.depth: int = drawing.depth
+        self.n_boxes: int = len(drawing.boxes)
         self._scene = _Scene(drawing)
         self._theme, self._engine, self._name = theme, engine, name
 
@@ -426,10 +426,11 @@ class Picture:
                 pass  # too large for it, or broken: there may be the other way
         try:
             import cairosvg  # type: ignore[import-not-found, import-untyped, unused-ignore]
-        except ImportError:
+        except (ImportError, OSError):  # OSError: it found no libcairo
             raise ImportError(
                 "a PNG is drawn by Graphviz (apt-get install graphviz) or by CairoSVG (pip install "
-                "cairosvg), and neither is here; SVG and DOT need nothing"
+                "cairosvg, or toffee[png]; it needs libcairo2), and neither is here; SVG and DOT "
+                "need nothing"
             ) from None
         theme = "dark" if self._theme == "dark" else "light"
         # CairoSVG takes the height "auto" for none at all.

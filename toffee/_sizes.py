@@ -43,15 +43,11 @@ class Run:
     sizes: tuple[int, ...]
     sources: tuple[int, ...] = ()
     is_first: bool = False  # of the caller's own arguments, computed in full, with warnings
-    computes: bool = False  # everything is computed, also where nobody looks
+    #: What the tracer asks instead of computing something expensive; None: it computes all.
+    skip: Callable[..., Any] | None = None
     journal: Sequence[tuple[str, int]] = ()
     graph: _core.Graph | None = None
     output: Any = None
-
-    @property
-    def skip(self) -> Callable[..., Any] | None:
-        """What the tracer asks instead of computing something expensive."""
-        return None if self.is_first or self.computes else _twin.shape_only
 
     def operators(self) -> list[str]:
         return [name for name, _ in self.journal]
@@ -101,6 +97,7 @@ class _Twins:
     sources: set[int] = field(default_factory=set)
     #: Lines that were another at a special size, in runs with the same nodes.
     suspects: tuple[_places.Place, ...] = ()
+    shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
 
     def trace(self) -> tuple[_core.Graph, Any]:
         self.module = _models.module_of(self.model)
@@ -123,7 +120,7 @@ class _Twins:
 
     def _run(self, sizes: tuple[int, ...]) -> Run:
         """Trace at SIZES, from the state that the model had at first."""
-        run = Run(sizes, tuple(sorted(self.sources)), computes=self.computes)
+        run = Run(sizes, tuple(sorted(self.sources)), skip=None if self.computes else self.shapes)
         self.before.put_back()
         args, kwargs = self._arguments(sizes)
         self.tracer(args, kwargs, run)
@@ -313,7 +310,7 @@ class _Twins:
 
         self.before.put_back()
         args, kwargs = self._arguments(run.sizes)
-        whole = Run(run.sizes, computes=True)
+        whole = Run(run.sizes)
         self.tracer(args, kwargs, whole)
         expected = _verify.tensors_in(whole.output)
         try:

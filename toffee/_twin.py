@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import mmap
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-#: Zeros of fewer bytes are written; more are pages that the system clears when they are touched.
+#: Zeros of fewer bytes are written; more are pages of their own, which the system clears when they
+#: are touched. (calloc does not: it hands out what was freed before, and clears all of it.)
 _LAZY_BYTES = 1 << 16
 
 #: Functions of each element: of dense operands of one size and dtype comes one of the same. Their
@@ -19,31 +21,91 @@ _ELEMENTWISE = frozenset(
 ) | {"aten::sigmoid", "aten::tanh"}
 
 
-def shape_only(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What ``func(*args, **kwargs)`` returns but for the contents, which are zeros.
+class _Geometry(NamedTuple):
+    """A tensor but for its contents and its device."""
 
-    Returns
-    -------
-    New tensors with the sizes, strides, dtypes and devices that the operator gives its results; of
-    an operator that works in place the first argument, as it is; or NotImplemented where its meta
-    kernel does not say what comes out.
+    size: torch.Size
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    n_bytes: int
+
+
+#: In place of a result: the first argument, as it is.
+_FIRST = object()
+
+
+class ShapeOnly:
+    """Answers calls with what they return but for the contents, which are zeros.
+
+    Layers repeat, and so do runs: what came out is remembered by all that it can depend on, the
+    operator, the geometry of the tensors and the other arguments.
     """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Any] = {}
+
+    def __call__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What ``func(*args, **kwargs)`` returns but for the contents.
+
+        Returns
+        -------
+        New tensors with the sizes, strides, dtypes and devices that the operator gives its results;
+        of an operator that works in place the first argument, as it is; or NotImplemented where its
+        meta kernel does not say what comes out.
+        """
+        devices: set[torch.device] = set()
+        try:
+            key = (
+                func,
+                torch.is_grad_enabled(),
+                torch.get_default_dtype(),
+                _key(args, devices),
+                *((name, _key(value, devices)) for name, value in kwargs.items()),
+            )
+            made = self._known.get(key, self)
+        except TypeError:  # no key: a generator, a script object
+            return NotImplemented
+        if len(devices) != 1:
+            return NotImplemented
+        if made is self:
+            made = self._known[key] = _made(func, args, kwargs)
+        if made is _FIRST:
+            return args[0]
+        return _real(made, devices.pop()) if made is not NotImplemented else NotImplemented
+
+
+def _key(argument: Any, devices: set[torch.device]) -> Hashable:
+    """What ARGUMENT means for the geometry of a result. The devices of tensors are put in DEVICES.
+
+    Raises
+    ------
+    TypeError
+        It cannot be said.
+    """
+    if isinstance(argument, torch.Tensor):
+        devices.add(argument.device)
+        return (argument.size(), argument.stride(), argument.dtype)
+    if isinstance(argument, (list, tuple)):
+        return (type(argument), *[_key(item, devices) for item in argument])
+    hash(argument)
+    return (type(argument), argument)  # 1, 1.0 and True are three
+
+
+def _made(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What comes out: a _Geometry, or a list or tuple of them, _FIRST or NotImplemented."""
     if func._schema.name in _ELEMENTWISE and _are_alike(args, kwargs):
-        return args[0] if func._schema.is_mutable else _zeros_like(args[0], args[0].device)
+        return _FIRST if func._schema.is_mutable else _geometry(args[0])
     if func._schema.name == "aten::batch_norm" and _is_applied(args):
-        return _zeros_like(args[0], args[0].device)
-    devices: set[torch.device] = set()
+        return _geometry(args[0])
     try:
-        positional = [_meta(arg, devices) for arg in args]
-        keywords = {key: _meta(value, devices) for key, value in kwargs.items()}
-        made = func(*positional, **keywords)
+        positional = [_meta(arg) for arg in args]
+        made = func(*positional, **{key: _meta(value) for key, value in kwargs.items()})
     except Exception:
         return NotImplemented
     if positional and made is positional[0]:
-        target = args[0]
-        is_same = (made.size(), made.stride()) == (target.size(), target.stride())
-        return target if is_same else NotImplemented
-    return _real(made, devices.pop()) if len(devices) == 1 else NotImplemented
+        is_same = (made.size(), made.stride()) == (args[0].size(), args[0].stride())
+        return _FIRST if is_same else NotImplemented
+    return _geometries(made)
 
 
 def _are_alike(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -79,36 +141,39 @@ def _is_applied(args: tuple[Any, ...]) -> bool:
     )
 
 
-def _meta(argument: Any, devices: set[torch.device]) -> Any:
+def _meta(argument: Any) -> Any:
     if isinstance(argument, torch.Tensor):
-        devices.add(argument.device)
         return torch.empty_strided(
             argument.size(), argument.stride(), dtype=argument.dtype, device="meta"
         )
     if isinstance(argument, (list, tuple)):
-        return type(argument)(_meta(item, devices) for item in argument)
+        return type(argument)(_meta(item) for item in argument)
     return torch.device("meta") if isinstance(argument, torch.device) else argument
 
 
-def _real(made: Any, device: torch.device) -> Any:
+def _geometries(made: Any) -> Any:
     if isinstance(made, torch.Tensor):
-        return _zeros(made, device)
+        return _geometry(made) if made.is_meta else NotImplemented
     if isinstance(made, (list, tuple)):
-        items = [_real(item, device) for item in made]
+        items = [_geometries(item) for item in made]
         return (
             NotImplemented if any(item is NotImplemented for item in items) else type(made)(items)
         )
     return NotImplemented
 
 
-def _zeros(like: torch.Tensor, device: torch.device) -> Any:
-    return _zeros_like(like, device) if like.is_meta else NotImplemented
+def _geometry(tensor: torch.Tensor) -> _Geometry:
+    """Of TENSOR, with the bytes that one of its own would have."""
+    n_bytes = (
+        tensor.untyped_storage().nbytes() if tensor.is_meta else tensor.numel() * tensor.itemsize
+    )
+    return _Geometry(tensor.size(), tensor.stride(), tensor.dtype, n_bytes)
 
 
-def _zeros_like(like: torch.Tensor, device: torch.device) -> torch.Tensor:
-    size, stride, dtype = like.size(), like.stride(), like.dtype
-    n_bytes = like.untyped_storage().nbytes() if like.is_meta else like.numel() * like.itemsize
-    if device.type != "cpu" or n_bytes < _LAZY_BYTES:
-        return torch.empty_strided(size, stride, dtype=dtype, device=device).zero_()
-    flat = torch.from_numpy(np.zeros(n_bytes, dtype=np.uint8)).view(dtype)
-    return flat.as_strided(size, stride)
+def _real(made: Any, device: torch.device) -> Any:
+    if not isinstance(made, _Geometry):
+        return type(made)(_real(item, device) for item in made)
+    if device.type != "cpu" or made.n_bytes < _LAZY_BYTES:
+        return torch.empty_strided(made.size, made.stride, dtype=made.dtype, device=device).zero_()
+    pages = mmap.mmap(-1, made.n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(pages, dtype=made.dtype).as_strided(made.size, made.stride)

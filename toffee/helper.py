@@ -77,7 +77,9 @@ def tensor_dtype_to_np_dtype(tensor_dtype: int) -> np.dtype:
     try:
         import ml_dtypes
     except ImportError:
-        raise ImportError(f"NumPy has no {name} of its own: pip install ml_dtypes") from None
+        raise ImportError(
+            f"NumPy has no {name} of its own: pip install ml_dtypes, or toffee[dtypes]"
+        ) from None
     scalar: type = getattr(ml_dtypes, name)
     return np.dtype(scalar)
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from . import _core
 from ._core import Graph, ValueInfo
+from ._symbols import Misfit, Sizes, limits_of
 
 __all__ = ["infer_shapes"]
 
 Shape = tuple["int | str | None", ...]
 
+#: Of inference, each with the sizes that the one before found. One is nearly always enough.
+_MOST_ROUNDS = 3
 
-def infer_shapes(graph: Graph, inputs: Mapping[str, Sequence[int]] | None = None) -> Graph:
+
+def infer_shapes(graph: Graph, inputs: Mapping[str, Sequence[int] | Any] | None = None) -> Graph:
     """A copy of a graph in which every value has its type, as far as it can be known.
 
     Types follow from those of the graph's inputs and initializers, node by node, subgraphs
@@ -27,8 +33,9 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Sequence[int]] | None = None
         Sound for :func:`toffee.checker.check_graph`; it is not changed. It may declare some types,
         or none but its inputs'. Tensor bytes are shared with the copy.
     inputs : mapping of str to sequence of int, optional
-        Sizes of inputs, by name: ``{"x": (8, 3, 224, 224)}``. A symbol that an input declares is
-        replaced by its number wherever the graph declares it.
+        Sizes of inputs, by name: ``{"x": (8, 3, 224, 224)}``; anything with a ``shape``, as an
+        array has, will do. The symbols that these inputs declare have their numbers wherever the
+        graph declares them then, in other inputs and in expressions such as ``2*length + 1`` too.
 
     Returns
     -------
@@ -42,8 +49,8 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Sequence[int]] | None = None
     toffee.CheckError
         A node is wrong, or its declared output is not what it makes: names the node and both types.
     ValueError
-        ``inputs`` names no input, or gives one that declares another rank or size, or gives a
-        symbol two sizes.
+        ``inputs`` names no input, or gives one another rank or size than it declares, or a symbol
+        two sizes or one that the graph does not allow: names input, dimension and sizes.
 
     Notes
     -----
@@ -63,47 +70,103 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Sequence[int]] | None = None
     if not isinstance(graph, Graph):
         raise TypeError(f"expected a toffee.Graph, not {type(graph).__name__}")
     inferred = copy.copy(graph)
-    if inputs:
-        _set_inputs(inferred, inputs)
-    _core.infer_shapes(inferred)
+    if not inputs:
+        _core.infer_shapes(inferred)
+        return inferred
+    sizes = Sizes(limits_of(graph))
+    _set_inputs(inferred, inputs, sizes)
+    infos = list(_every_info(inferred))
+    for _ in range(_MOST_ROUNDS):
+        open_dims = _replace_symbols(infos, sizes)
+        _core.infer_shapes(inferred)
+        if not _found_more(open_dims, sizes):
+            break
     return inferred
 
 
-def _set_inputs(graph: Graph, inputs: Mapping[str, Sequence[int]]) -> None:
-    """Declare the sizes INPUTS, and the numbers that follow for symbols, in GRAPH."""
+def _set_inputs(graph: Graph, inputs: Mapping[str, Any], sizes: Sizes) -> None:
+    """Declare the shapes INPUTS in GRAPH, and put what follows for its symbols into SIZES."""
     infos = {info.name: info for info in graph.input_info}
-    sizes: dict[str, int] = {}
     for name, given in inputs.items():
         if name not in infos:
-            known = ", ".join(sorted(infos)) or "none with a type"
-            raise ValueError(f"the graph has no input {name!r}; it has {known}")
-        shape = tuple(int(size) for size in given)
+            known = ", ".join(f"'{name}'" for name in sorted(infos)) or "none with a type"
+            raise ValueError(f"the graph has no input '{name}'; it has {known}")
+        shape = _shape_of(name, given)
         declared = infos[name].shape
-        if any(size < 0 for size in shape):
-            raise ValueError(f"input {name!r} is given the shape {shape}: sizes are 0 or more")
-        if declared is not None and not _agree(declared, shape):
-            raise ValueError(f"input {name!r} is given the shape {shape}, but declares {declared}")
-        for symbol, size in zip(declared or (), shape, strict=False):
-            if isinstance(symbol, str) and sizes.setdefault(symbol, size) != size:
-                raise ValueError(
-                    f"input {name!r} is given the shape {shape}, which makes {symbol!r} {size}; "
-                    f"another input makes it {sizes[symbol]}"
-                )
+        try:
+            sizes.take(name, declared, shape)
+        except Misfit as misfit:
+            raise _does_not_fit(name, shape, declared, misfit) from None
         infos[name].shape = shape
-    for info in (*graph.input_info, *graph.value_info, *graph.output_info):
-        _replace_symbols(info, sizes)
+    try:
+        sizes.settle()
+    except Misfit as misfit:
+        raise ValueError(f"the shapes of the inputs do not fit together: {misfit}") from None
+    for name, info in infos.items():
+        _check_sizes(name, info.shape, sizes)
 
 
-def _agree(declared: Shape, shape: tuple[int, ...]) -> bool:
-    return len(declared) == len(shape) and all(
-        not isinstance(size, int) or size == given
-        for size, given in zip(declared, shape, strict=True)
-    )
+def _shape_of(name: str, given: Any) -> tuple[int, ...]:
+    """GIVEN, or the shape that it has, as numbers."""
+    shape = getattr(given, "shape", given)
+    try:
+        found = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        raise TypeError(
+            f"input '{name}' is given {given!r}; a shape is a tuple of numbers, such as (8, 3)"
+        ) from None
+    if any(size < 0 for size in found):
+        raise ValueError(f"input '{name}' is given the shape {found}: sizes are 0 or more")
+    return found
 
 
-def _replace_symbols(info: ValueInfo, sizes: Mapping[str, int]) -> None:
-    shape = info.shape
-    if shape is not None and any(size in sizes for size in shape):
-        info.shape = tuple(
-            sizes.get(size, size) if isinstance(size, str) else size for size in shape
-        )
+def _does_not_fit(
+    name: str, shape: tuple[int, ...], declared: Shape | None, misfit: Misfit
+) -> ValueError:
+    text = ", ".join("?" if size is None else str(size) for size in declared or ())
+    return ValueError(f"input '{name}' declares [{text}] and is given {shape}: {misfit}")
+
+
+def _check_sizes(name: str, shape: Shape | None, sizes: Sizes) -> None:
+    """Raise ValueError where SIZES make a dimension of input NAME less than nothing."""
+    for axis, size in enumerate(shape or ()):
+        number = sizes.value(size) if isinstance(size, str) and size else None
+        if number is not None and number < 0:
+            raise ValueError(
+                f"dimension {axis} of input '{name}' is '{size}', which is {number} for these sizes"
+            )
+
+
+def _every_info(graph: Graph) -> Iterator[ValueInfo]:
+    """What GRAPH and the graphs in its nodes declare."""
+    yield from (*graph.input_info, *graph.value_info, *graph.output_info)
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.g is not None else attribute.graphs:
+                yield from _every_info(inner)
+
+
+def _replace_symbols(infos: Iterable[ValueInfo], sizes: Sizes) -> list[tuple[ValueInfo, Shape]]:
+    """Declare numbers where SIZES knows them. What still has texts, and the shape that it has."""
+    open_dims = []
+    for info in infos:
+        shape = info.shape
+        if shape is None or not any(isinstance(size, str) for size in shape):
+            continue
+        known = sizes.shape(shape)
+        if known != shape:
+            info.shape = known
+        if any(isinstance(size, str) for size in known):
+            open_dims.append((info, known))
+    return open_dims
+
+
+def _found_more(open_dims: Iterable[tuple[ValueInfo, Shape]], sizes: Sizes) -> bool:
+    """Whether inference found numbers for symbols of OPEN_DIMS; puts them into SIZES. The sizes of
+    expressions too, which may stand where nothing can be inferred."""
+    before = len(sizes)
+    for info, shape in open_dims:
+        for text, size in zip(shape, info.shape or (), strict=False):
+            if isinstance(text, str) and text and isinstance(size, int):
+                sizes.setdefault(text, size)
+    return len(sizes) > before

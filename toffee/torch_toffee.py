@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError as _error:
+    if _error.name != "torch":
+        raise
+    raise ModuleNotFoundError(
+        "torch.toffee needs PyTorch 2.10 or newer, which is not installed: pip install torch, or "
+        "toffee[torch]",
+        name="torch",
+    ) from None
 
 from . import (
     _core,
@@ -22,6 +31,7 @@ from . import (
     _progress,
     _sizes,
     _structure,
+    _symbols,
     _torch_onnx,
     _tracing,
     _verify,
@@ -41,8 +51,6 @@ _running = threading.local()
 
 #: The entry of metadata_props that says which Python values the graph was made with.
 BAKED_ARGUMENTS = "baked_arguments"
-#: The one that says which sizes its symbols may have, as JSON; backends hold inputs against it.
-DYNAMIC_DIMS = "dynamic_dims"
 
 
 def export(
@@ -527,7 +535,7 @@ def _trace_sizes(
     graph, output = _sizes.trace(
         model, call.args, call.kwargs, request, tracer, how.sources.place, examples
     )
-    graph.metadata_props.add(key=DYNAMIC_DIMS, value=request.to_json())
+    graph.metadata_props.add(key=_symbols.DYNAMIC_DIMS, value=request.to_json())
     return graph, output
 
 

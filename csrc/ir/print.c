@@ -173,6 +173,13 @@ put_name(printer *out, const toffee_str *name)
     }
 }
 
+/* A symbol, or an expression such as "(length + 3)//4", which stays as it can be read. */
+static void
+put_symbol(printer *out, const toffee_str *text)
+{
+    put_escaped(out, (const uint8_t *)text->text, text->length, ",[]{}=\"\\");
+}
+
 static void
 put_quoted(printer *out, const toffee_bytes *s)
 {
@@ -248,7 +255,7 @@ put_type(printer *out, const toffee_type *type)
     for (int32_t i = 0; i < type->rank; i++) {
         put_text(out, i != 0 ? ", " : "");
         if (type->dims[i].param != NULL) {
-            put_name(out, type->dims[i].param);
+            put_symbol(out, type->dims[i].param);
         }
         else if (type->dims[i].value >= 0) {
             put_int(out, type->dims[i].value);

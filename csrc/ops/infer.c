@@ -162,6 +162,48 @@ toffee_infer_begin(toffee_infer *ctx, const toffee_node *node, toffee_status *st
     return TOFFEE_OK;
 }
 
+/* Holds the symbols that are declared of VALUE against the numbers that were INFERRED: a symbol of
+ * the outermost graph is one size. In a graph inside a node it may be another in every step. */
+static toffee_code
+check_symbols(toffee_infer *ctx, const toffee_value *value, const toffee_fact *declared,
+              const toffee_fact *inferred, toffee_status *st)
+{
+    if (value->graph == NULL || value->graph->parent != NULL || ctx->walk == NULL ||
+        declared->rank != inferred->rank) {
+        return TOFFEE_OK;
+    }
+    for (int32_t d = 0; d < declared->rank; d++) {
+        const toffee_str *symbol = declared->dims[d].param;
+        int64_t size = inferred->dims[d].value;
+        toffee_symbol_size *seen = NULL;
+
+        if (declared->dims[d].value >= 0 || symbol == NULL || size < 0) {
+            continue;
+        }
+        seen = toffee_ptrmap_get(&ctx->sizes, symbol);
+        if (seen != NULL && seen->size != size) {
+            return toffee_fail(
+                st, TOFFEE_ERR_CHECK,
+                "'%.200s' declares '%.80s' in dimension %d, which is %lld there, and "
+                "%lld in dimension %d of '%.200s': a symbol is one size; correct "
+                "the declarations or leave them out",
+                toffee_str_text(value->name), toffee_str_text(symbol), (int)d, (long long)size,
+                (long long)seen->size, (int)seen->axis, toffee_str_text(seen->value->name));
+        }
+        if (seen == NULL) {
+            seen = toffee_arena_calloc(ctx->scratch, 1, sizeof(*seen));
+            if (seen == NULL) {
+                return toffee_fail_nomem(st);
+            }
+            *seen = (toffee_symbol_size){size, value, d};
+            if (!toffee_ptrmap_set(ctx->scratch, &ctx->sizes, symbol, seen)) {
+                return toffee_fail_nomem(st);
+            }
+        }
+    }
+    return TOFFEE_OK;
+}
+
 toffee_code
 toffee_infer_end(toffee_infer *ctx, const toffee_node *node, toffee_status *st)
 {
@@ -172,6 +214,7 @@ toffee_infer_end(toffee_infer *ctx, const toffee_node *node, toffee_status *st)
             continue;
         }
         if (ctx->declared[i] != NULL) {
+            TOFFEE_RETURN_IF_ERROR(check_symbols(ctx, value, ctx->declared[i], &ctx->out[i], st));
             TOFFEE_RETURN_IF_ERROR(toffee_fact_meet(ctx, ctx->declared[i], &ctx->out[i],
                                                     toffee_str_text(value->name), st));
         }

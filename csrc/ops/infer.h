@@ -38,6 +38,13 @@ struct toffee_fact {
     bool given;                  /* false: an input that is left out */
 };
 
+/* The number that a symbol turned out to be. */
+typedef struct {
+    int64_t size;
+    const toffee_value *value; /* where */
+    int32_t axis;
+} toffee_symbol_size;
+
 struct toffee_infer {
     toffee_arena *scratch;
     toffee_ptrmap facts;    /* toffee_value * -> toffee_fact * */
@@ -46,8 +53,9 @@ struct toffee_infer {
     toffee_fact *out;
     toffee_fact **declared; /* of each output: what the graph declares; NULL: nothing */
     size_t n_out;
-    toffee_fact spare; /* what is said of an output that the node has not goes here */
-    int64_t opset;     /* that the graph declares for the default domain */
+    toffee_ptrmap sizes; /* toffee_str *, a symbol of the outermost graph -> toffee_symbol_size * */
+    toffee_fact spare;   /* what is said of an output that the node has not goes here */
+    int64_t opset;       /* that the graph declares for the default domain */
     const struct toffee_function_table *functions; /* that nodes may call; NULL: none */
     int depth;                                     /* of the graph at hand: 0 is the outermost */
     /* Checks a graph inside a node and infers in it; the walk that the whole began with. NULL: only

@@ -20,6 +20,13 @@ scalar_same_symbol(toffee_scalar a, toffee_scalar b)
     return !a.known && !b.known && a.param != NULL && a.param == b.param;
 }
 
+/* The same, or the same number. */
+static bool
+scalar_same(toffee_scalar a, toffee_scalar b)
+{
+    return scalar_same_symbol(a, b) || (a.known && b.known && a.value == b.value);
+}
+
 static void
 data_add(toffee_scalar a, toffee_scalar b, toffee_scalar *out)
 {
@@ -93,14 +100,31 @@ data_mod(toffee_scalar a, toffee_scalar b, toffee_scalar *out)
     }
 }
 
+/* B, a number, is at most 0, and A, the size of an axis, at least that. */
+static bool
+never_below(toffee_scalar a, toffee_scalar b)
+{
+    return !a.known && a.param != NULL && b.known && b.value <= 0;
+}
+
+/* B, a number, is as large as there is: what slices have for "to the end". */
+static bool
+never_above(toffee_scalar a, toffee_scalar b)
+{
+    return !a.known && a.param != NULL && b.known && b.value == INT64_MAX;
+}
+
 static void
 data_max(toffee_scalar a, toffee_scalar b, toffee_scalar *out)
 {
     if (a.known && b.known) {
         *out = a.value > b.value ? a : b;
     }
-    else if (scalar_same_symbol(a, b)) {
+    else if (scalar_same_symbol(a, b) || never_below(a, b) || never_above(b, a)) {
         *out = a;
+    }
+    else if (never_below(b, a) || never_above(a, b)) {
+        *out = b;
     }
 }
 
@@ -110,8 +134,11 @@ data_min(toffee_scalar a, toffee_scalar b, toffee_scalar *out)
     if (a.known && b.known) {
         *out = a.value < b.value ? a : b;
     }
-    else if (scalar_same_symbol(a, b)) {
+    else if (scalar_same_symbol(a, b) || never_below(b, a) || never_above(a, b)) {
         *out = a;
+    }
+    else if (never_below(a, b) || never_above(b, a)) {
+        *out = b;
     }
 }
 
@@ -136,6 +163,9 @@ data_less(toffee_scalar a, toffee_scalar b, toffee_scalar *out)
     if (a.known && b.known) {
         *out = toffee_scalar_of(a.value < b.value);
     }
+    else if (scalar_same_symbol(a, b) || never_below(a, b)) {
+        *out = toffee_scalar_of(0);
+    }
 }
 
 static void
@@ -143,6 +173,9 @@ data_less_or_equal(toffee_scalar a, toffee_scalar b, toffee_scalar *out)
 {
     if (a.known && b.known) {
         *out = toffee_scalar_of(a.value <= b.value);
+    }
+    else if (scalar_same_symbol(a, b) || never_below(b, a)) {
+        *out = toffee_scalar_of(1);
     }
 }
 
@@ -312,6 +345,9 @@ toffee_infer_where(toffee_infer *ctx, const toffee_node *node, toffee_status *st
 
         if (condition.known) {
             items[i] = item_at(ctx->in[condition.value != 0 ? 1 : 2], i);
+        }
+        else if (scalar_same(item_at(ctx->in[1], i), item_at(ctx->in[2], i))) {
+            items[i] = item_at(ctx->in[1], i);
         }
     }
     out->items = items;

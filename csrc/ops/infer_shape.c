@@ -385,6 +385,28 @@ toffee_infer_transpose(toffee_infer *ctx, const toffee_node *node, toffee_status
     return TOFFEE_OK;
 }
 
+/* The one element of input 0 is every element of output 0, a list that is short enough. */
+static toffee_code
+repeat_item(toffee_infer *ctx, toffee_status *st)
+{
+    const toffee_fact *input = toffee_infer_in(ctx, 0);
+    toffee_fact *out = toffee_infer_out(ctx, 0);
+    int64_t n = out->rank >= 0 && out->rank <= 1 ? toffee_fact_count(out) : -1;
+    toffee_scalar *items = NULL;
+
+    if (input->items == NULL || input->n_items != 1 || n < 1 ||
+        (size_t)n > TOFFEE_INFER_MAX_ITEMS) {
+        return TOFFEE_OK;
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_infer_scalars(ctx, (size_t)n, &items, st));
+    for (size_t i = 0; i < (size_t)n; i++) {
+        items[i] = input->items[0];
+    }
+    out->items = items;
+    out->n_items = (size_t)n;
+    return TOFFEE_OK;
+}
+
 toffee_code
 toffee_infer_expand(toffee_infer *ctx, const toffee_node *node, toffee_status *st)
 {
@@ -406,7 +428,8 @@ toffee_infer_expand(toffee_infer *ctx, const toffee_node *node, toffee_status *s
     }
     target.rank = (int32_t)rank;
     target.dims = dims;
-    return toffee_infer_broadcast(ctx, toffee_infer_out(ctx, 0), both, 2, st);
+    TOFFEE_RETURN_IF_ERROR(toffee_infer_broadcast(ctx, toffee_infer_out(ctx, 0), both, 2, st));
+    return repeat_item(ctx, st);
 }
 
 toffee_code
@@ -432,7 +455,7 @@ toffee_infer_tile(toffee_infer *ctx, const toffee_node *node, toffee_status *st)
     }
     out->rank = (int32_t)rank;
     out->dims = dims;
-    return TOFFEE_OK;
+    return repeat_item(ctx, st);
 }
 
 toffee_code

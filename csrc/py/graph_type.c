@@ -426,7 +426,8 @@ graph_to_onnx(PyObject *self, PyObject *Py_UNUSED(ignored))
 
     if (onnx == NULL) {
         if (PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
-            PyErr_SetString(PyExc_ImportError, "onnx is not installed: pip install onnx");
+            PyErr_SetString(PyExc_ImportError,
+                            "onnx is not installed: pip install onnx, or toffee[onnx]");
         }
         return NULL;
     }

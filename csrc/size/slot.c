@@ -255,8 +255,9 @@ constant_item(const toffee_unifier *u, size_t index, size_t i, int64_t otherwise
     return toffee_element_int(value->tensor->dtype, value->tensor->data, i);
 }
 
-/* EXPR counted from the end of an axis of SIZE, if it is a fixed number from there: *OUT is that
- * number (negative; 0: the end itself), else EXPR. */
+/* EXPR counted from the end of an axis of SIZE, if it is the end or the last element: *OUT is that
+ * number (0 or -1), else EXPR. Farther from the end the two would part where the axis is short: n -
+ * 3 is -1 where n is 2, and -3 is not. */
 static toffee_code
 from_end(toffee_unifier *u, const toffee_expr *expr, const toffee_expr *size, bool *is_end,
          const toffee_expr **out, toffee_status *st)
@@ -270,7 +271,8 @@ from_end(toffee_unifier *u, const toffee_expr *expr, const toffee_expr *size, bo
         return TOFFEE_OK;
     }
     TOFFEE_RETURN_IF_ERROR(toffee_expr_add(u->pool, expr, -1, size, &distance, st));
-    if (distance != NULL && toffee_expr_is_number(distance, &number) && number <= 0) {
+    if (distance != NULL && toffee_expr_is_number(distance, &number) &&
+        (number == 0 || number == -1)) {
         *is_end = number == 0;
         *out = distance;
     }
@@ -297,11 +299,13 @@ slot_slice(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *
         if (exprs[i] == NULL) {
             return fail_slot(u, s, st);
         }
+        if (step < 0 || toffee_expr_is_number(exprs[i], NULL)) {
+            continue;
+        }
         TOFFEE_RETURN_IF_ERROR(
             from_end(u, exprs[i], toffee_unifier_size(u, data, axis), &is_end, &exprs[i], st));
         if (is_end) { /* of either input: past the end is cut to it */
-            TOFFEE_RETURN_IF_ERROR(
-                number_expr(u, step > 0 ? INT64_MAX : INT64_MAX - 1, &exprs[i], st));
+            TOFFEE_RETURN_IF_ERROR(number_expr(u, INT64_MAX, &exprs[i], st));
         }
     }
     return make_items(u, s, exprs, out, st);

@@ -577,9 +577,9 @@ static PyMethodDef tracer_methods[] = {
 };
 
 static PyGetSetDef tracer_getset[] = {
-    {"operators", tracer_get_operators, NULL, "how many calls have run since report()", NULL},
     {"journal", tracer_get_journal, NULL,
      "list of (operator, digest of what a call on data alone made, or 0) for each call", NULL},
+    {"operators", tracer_get_operators, NULL, "how many calls have run since report()", NULL},
     {"skipped", tracer_get_skipped, NULL, "how many calls `skip` of keep_journal has answered",
      NULL},
     {"unsupported", tracer_get_unsupported, NULL,

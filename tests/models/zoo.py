@@ -23,7 +23,7 @@ LIBRARIES = ("torchvision", "timm", "transformers")
 # ---- one model in a process of its own -----------------------------------------------------------
 
 
-def _offline() -> None:
+def offline() -> None:
     """Nothing may be fetched: a hub that is asked for answers with an error."""
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,17 +31,19 @@ def _offline() -> None:
 
 def load_cases(library: str) -> dict[str, Any]:
     """The cases of LIBRARY by name. Imports the library."""
-    _offline()
+    offline()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return dict(importlib.import_module(f"zoo_{library}").CASES)
 
 
-def _work(case: Any, gigabytes: float, sender: multiprocessing.connection.Connection) -> None:
+def _work(
+    case: Any, checker: str, gigabytes: float, sender: multiprocessing.connection.Connection
+) -> None:
     """The child: one row into SENDER."""
     import torch
-    from zoo_check import check
 
+    check = importlib.import_module(checker).check
     torch.set_num_threads(1)
     limit = int(gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -49,11 +51,13 @@ def _work(case: Any, gigabytes: float, sender: multiprocessing.connection.Connec
     sender.close()
 
 
-def run_case(case: Any, seconds: float = 300, gigabytes: float = 12) -> dict[str, Any]:
-    """The row of CASE, whatever becomes of the process that makes it."""
+def run_case(
+    case: Any, seconds: float = 300, gigabytes: float = 12, checker: str = "zoo_check"
+) -> dict[str, Any]:
+    """The row that module CHECKER makes of CASE, whatever becomes of the process that makes it."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(case, gigabytes, sender))
+    process = context.Process(target=_work, args=(case, checker, gigabytes, sender))
     process.start()
     sender.close()
     try:

@@ -66,7 +66,7 @@ def check(case: Case) -> dict[str, Any]:
             row["operators"] = sorted({node.op_type for node in graph.node})
             onnx.checker.check_model(path, full_check=graph_bytes(path) < 2**30)
             row["status"] = "mismatch"
-            feeds = [_numpy(leaf) for leaf in tensors(arguments(case, OTHER))]
+            feeds = [to_numpy(leaf) for leaf in tensors(arguments(case, OTHER))]
             own = functools.lru_cache(lambda: _own_errors(model, case, expected))
             row["error"] = _compare(path, feeds, expected, TOLERANCE[case.dtype], own)
             _check_power(tensors(traced), expected, TOLERANCE[case.dtype])
@@ -142,7 +142,7 @@ def _forward_seconds(model: torch.nn.Module, case: Case) -> float:
     return round(min(times), 3)
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     tensor = tensor.detach().contiguous()
     if tensor.dtype == torch.bfloat16:
         return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
@@ -165,14 +165,14 @@ def _compare(
             raise Mismatch(f"{len(results)} outputs, and PyTorch has {len(expected)}")
         for i, (result, wanted) in enumerate(zip(results, expected, strict=True)):
             name = f"output {i} of {len(expected)}"
-            difference = _difference(result, _numpy(wanted), name)
+            difference = difference_of(result, to_numpy(wanted), name)
             if not difference <= tolerance and not difference <= 2 * own_errors()[i]:
                 raise Mismatch(f"{name} is off by {difference:.2g} of its scale{where}")
             worst = max(worst, difference)
     return float(f"{worst:.2g}")
 
 
-def _difference(result: np.ndarray, wanted: np.ndarray, name: str) -> float:
+def difference_of(result: np.ndarray, wanted: np.ndarray, name: str) -> float:
     if result.dtype != wanted.dtype or result.shape != wanted.shape:
         raise Mismatch(
             f"{name} is {result.dtype}{list(result.shape)}, and PyTorch's is "
@@ -194,18 +194,23 @@ def _difference(result: np.ndarray, wanted: np.ndarray, name: str) -> float:
     return difference / scale if scale else difference
 
 
-def _run(path: str, feeds: list[np.ndarray], optimize: bool) -> list[np.ndarray]:
+def session_of(path: str, optimize: bool = True) -> Any:
+    """An ONNX Runtime session of the model at PATH, or what of one it can be."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
         if not _has_bfloat16(path):
             raise
-        session = _Reference(path)
+        return _Reference(path)
+
+
+def _run(path: str, feeds: list[np.ndarray], optimize: bool) -> list[np.ndarray]:
+    session = session_of(path, optimize)
     names = [value.name for value in session.get_inputs()]
     if len(names) != len(feeds):
         raise Mismatch(f"the graph has the inputs {names}, and PyTorch has {len(feeds)}")

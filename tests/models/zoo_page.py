@@ -27,7 +27,7 @@ Detection models of torchvision are exported up to where they select boxes by th
 come out depends on the image, and no graph of static shapes computes that.
 """
 
-_WORDS = {
+WORDS = {
     "passed": "agrees",
     "refused": "**refused**",
     "mismatch": "**differs**",
@@ -53,7 +53,7 @@ def page(baseline: dict[str, dict[str, Any]]) -> str:
             "| --- | ---: | ---: | --- |",
         ]
         for name, row in rows.items():
-            word = _WORDS[row["status"]] + (", warns" if row.get("warnings") else "")
+            word = WORDS[row["status"]] + (", warns" if row.get("warnings") else "")
             parameters, nodes = (f"{row[key]:,}" if key in row else "" for key in _COUNTS)
             lines.append(f"| {name} | {parameters} | {nodes} | {word} |")
         parts.append("\n".join(lines) + "\n")
@@ -80,7 +80,7 @@ def _sums(baseline: dict[str, dict[str, Any]]) -> str:
 
 def _failures(baseline: dict[str, dict[str, Any]]) -> str:
     lines = [
-        f"| {library} | {name} | {_WORDS[row['status']]} | {_cell(_why(row))} |"
+        f"| {library} | {name} | {WORDS[row['status']]} | {cell(_why(row))} |"
         for library, rows in baseline.items()
         for name, row in rows.items()
         if row["status"] != "passed"
@@ -105,7 +105,7 @@ def _warnings(baseline: dict[str, dict[str, Any]]) -> str:
                 models.setdefault(text, []).append(name)
     if not models:
         return ""
-    lines = [f"| {_cell(text)} | {', '.join(names)} |" for text, names in sorted(models.items())]
+    lines = [f"| {cell(text)} | {', '.join(names)} |" for text, names in sorted(models.items())]
     head = [
         "## What is warned about",
         "",
@@ -117,6 +117,6 @@ def _warnings(baseline: dict[str, dict[str, Any]]) -> str:
     return "\n".join([*head, "| --- | --- |", *lines]) + "\n"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """TEXT in a table: no end of a cell in it, and nothing that looks like a link."""
     return text.replace("|", "\\|").replace("\n", " ").replace("](", "] (")

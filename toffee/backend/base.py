@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import helper
 from .._core import Graph, Node, OperatorSetId, Tensor
+from .._symbols import Misfit, Sizes, limits_of
 from ..errors import BackendError
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ def parse_device(device: str) -> Device:
 
 
 def missing_package(what: str, package: str) -> BackendError:
-    """The error for a run-time library that is not installed."""
-    return BackendError(f"{what} is not installed: pip install {package}")
+    """The error for a run-time library that is not installed; its extra has the same name."""
+    return BackendError(f"{what} is not installed: pip install {package}, or toffee[{package}]")
 
 
 # ---- inputs ------------------------------------------------------------------------------------
@@ -131,30 +132,24 @@ class InputSpec:
         """For messages: ``float32[N, 3, 224, 224]``."""
         return f"{_dtype_text(self.dtype)}{_shape_text(self.shape)}"
 
-    def check_shape(self, shape: Sequence[int], symbols: dict[str, int], given: str) -> None:
+    def check_shape(self, shape: Sequence[int], sizes: Sizes, given: str) -> None:
         """Compare the SHAPE of a value with the declared one.
 
-        SYMBOLS has the sizes of the symbolic dimensions met so far and takes those of this one.
-        GIVEN describes the value, for the message.
+        SIZES has the sizes of the symbols met so far and takes those of this one; expressions are
+        compared by ``sizes.settle()``, after the last input. GIVEN describes the value, for the
+        message.
 
         Raises
         ------
         toffee.BackendError
-            Another rank or size, or a symbol that has two sizes.
+            Another rank or size, a symbol that has two sizes, or one that it may not have.
         """
-        if self.shape is None:
-            return
-        fits = len(shape) == len(self.shape)
-        for declared, size in zip(self.shape, shape, strict=False):
-            if isinstance(declared, int):
-                fits = fits and declared == size
-            elif fits and declared and symbols.setdefault(declared, size) != size:
-                raise BackendError(
-                    f"input '{self.name}' is {given}, so that '{declared}' would be {size}; it is "
-                    f"{symbols[declared]} in the inputs before. The graph declares {self}"
-                )
-        if not fits:
-            raise self.mismatch(given)
+        try:
+            sizes.take(self.name, self.shape, shape)
+        except Misfit as misfit:
+            raise BackendError(
+                f"input '{self.name}' must be {self}, but {given} was given: {misfit}"
+            ) from None
 
     def mismatch(self, given: str) -> BackendError:
         """The error for a value that does not fit; GIVEN describes it."""
@@ -283,7 +278,7 @@ def _stands_for_complex(spec: InputSpec) -> bool:
     return is_float and bool(spec.shape) and spec.shape is not None and spec.shape[-1] == 2
 
 
-def fit_numpy(spec: InputSpec, value: Any, symbols: dict[str, int]) -> np.ndarray:
+def fit_numpy(spec: InputSpec, value: Any, sizes: Sizes) -> np.ndarray:
     """VALUE as the array that SPEC declares, cast where NumPy calls that ``same_kind``. Complex
     numbers are taken where pairs of real ones are declared.
 
@@ -301,7 +296,7 @@ def fit_numpy(spec: InputSpec, value: Any, symbols: dict[str, int]) -> np.ndarra
     given = describe_value(array)
     if _stands_for_complex(spec) and array.ndim + 1 == len(spec.shape or ()):
         array = as_pairs(array)
-    spec.check_shape(array.shape, symbols, given)
+    spec.check_shape(array.shape, sizes, given)
     if spec.dtype == 0:
         return array
     wanted = helper.tensor_dtype_to_np_dtype(spec.dtype)
@@ -314,6 +309,20 @@ def fit_numpy(spec: InputSpec, value: Any, symbols: dict[str, int]) -> np.ndarra
     if array.dtype.kind == "O" or not np.can_cast(array.dtype, wanted, "same_kind"):
         raise spec.mismatch(given)
     return array.astype(wanted)
+
+
+def settle(sizes: Sizes) -> None:
+    """Compare what is an expression in symbols, once every input was in :meth:`check_shape`.
+
+    Raises
+    ------
+    toffee.BackendError
+        It is something else.
+    """
+    try:
+        sizes.settle()
+    except Misfit as misfit:
+        raise BackendError(str(misfit)) from None
 
 
 # ---- a graph that is ready to run --------------------------------------------------------------
@@ -335,9 +344,10 @@ class Rep(abc.ABC):
     """
 
     def __init__(self, graph: Graph, device: Device) -> None:
-        self.inputs = input_specs(graph)
-        self.output_names = tuple(graph.output)
+        self.inputs: tuple[InputSpec, ...] = input_specs(graph)
+        self.output_names: tuple[str, ...] = tuple(graph.output)
         self.device = device
+        self._limits = limits_of(graph)
         self._closed = False
 
     @abc.abstractmethod
@@ -345,10 +355,10 @@ class Rep(abc.ABC):
         """The outputs, in the order of output_names, for FEEDS: what :meth:`_feed` returned, by
         input name."""
 
-    def _feed(self, spec: InputSpec, value: Value, symbols: dict[str, int]) -> Any:
-        """VALUE in the form that :meth:`_run` wants, checked against SPEC (SYMBOLS: see
+    def _feed(self, spec: InputSpec, value: Value, sizes: Sizes) -> Any:
+        """VALUE in the form that :meth:`_run` wants, checked against SPEC (SIZES: see
         :meth:`InputSpec.check_shape`)."""
-        return fit_numpy(spec, value, symbols)
+        return fit_numpy(spec, value, sizes)
 
     def _close(self) -> None:  # noqa: B027 -- not abstract: most have nothing to let go of
         """Let go of what the run-time library holds. Called once."""
@@ -359,9 +369,10 @@ class Rep(abc.ABC):
         Parameters
         ----------
         inputs : array, sequence of arrays, or mapping from input names to arrays
-            NumPy arrays or torch tensors, of the declared shapes. Another dtype is cast where
-            NumPy calls that ``same_kind`` (float64 for float32, int64 for float32, but not float32
-            for int64). They are read, never written. Without inputs: ``()``.
+            NumPy arrays or torch tensors, of the declared shapes: any size where a symbol is
+            declared, the same wherever it stands, within what the graph says of it. Another dtype
+            is cast where NumPy calls that ``same_kind`` (float64 for float32, int64 for float32,
+            but not float32 for int64). They are read, never written. Without inputs: ``()``.
 
         Returns
         -------
@@ -371,17 +382,18 @@ class Rep(abc.ABC):
         Raises
         ------
         toffee.BackendError
-            Inputs that do not fit: says which, what was expected and what was given. What the
-            runtime itself reports while it runs. The rep was closed.
+            Inputs that do not fit: says which, which dimension, what was expected and what was
+            given. What the runtime itself reports while it runs. The rep was closed.
         """
         if self._closed:
             raise BackendError("the rep was closed: prepare() the graph again")
-        symbols: dict[str, int] = {}
+        sizes = Sizes(self._limits)
         values = bind_inputs(self.inputs, inputs)
         feeds = {
-            spec.name: self._feed(spec, value, symbols)
+            spec.name: self._feed(spec, value, sizes)
             for spec, value in zip(self.inputs, values, strict=True)
         }
+        settle(sizes)
         return Outputs(self._run(feeds), self.output_names)
 
     def close(self) -> None:
@@ -428,7 +440,7 @@ def _node_values(node: Node, inputs: Inputs) -> Iterator[tuple[str, np.ndarray]]
     names = list(dict.fromkeys(name for name in node.input if name))
     specs = [InputSpec(name, 0, None) for name in names]
     for spec, value in zip(specs, bind_inputs(specs, inputs), strict=True):
-        yield spec.name, fit_numpy(spec, value, {})
+        yield spec.name, fit_numpy(spec, value, Sizes())
 
 
 def graph_of_node(

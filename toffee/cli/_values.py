@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .._core import Graph
+    from .._symbols import Sizes
     from ..backend.base import InputSpec
 
 BACKENDS = ("onnxruntime", "torch", "c2")
@@ -49,6 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a .npy file, an .npz file with the inputs by name, or a shape such as "
         "1x3x224x224, 8:int64 or 8:int64:0..99 for random numbers; without a name, the inputs "
         "in order; repeatable",
+    )
+    parser.add_argument(
+        "--size",
+        action="append",
+        default=[],
+        metavar="SYMBOL=N,...",
+        help="what symbols such as batch are in random inputs, as batch=2,length=7 (default: 2, "
+        "or the least size from there that the graph allows); repeatable",
     )
     add_seed(parser, "of the random numbers (default: 0)")
     parser.add_argument("--device", default="CPU", help="CPU, CUDA or CUDA:N (default: CPU)")
@@ -131,7 +140,7 @@ def read_inputs(graph: Graph, args: argparse.Namespace) -> dict[str, np.ndarray]
     Raises
     ------
     UsageError
-        A name that the graph does not have, or too many values.
+        A name that the graph does not have, too many values, or a size that a symbol cannot have.
     Fault
         A file cannot be read, or is no such file.
     """
@@ -141,21 +150,53 @@ def read_inputs(graph: Graph, args: argparse.Namespace) -> dict[str, np.ndarray]
     given: dict[str, Any] = {}
     for name, value in map(split_name, args.input):
         _take(given, specs, name, value)
+    sizes = _sizes(graph, specs, given, args.size)
     import numpy as np
 
     rng = np.random.default_rng(args.seed)
-    symbols: dict[str, int] = {}
-    for name, value in given.items():
-        shape = value.sizes if isinstance(value, Shape) else value.shape
-        for size, actual in zip(specs[name].shape or (), shape, strict=False):
-            if isinstance(size, str) and size:
-                symbols.setdefault(size, actual)
     return {
         name: given[name]
         if name in given and not isinstance(given[name], Shape)
-        else _random(rng, spec, given.get(name), symbols)
+        else _random(rng, spec, given.get(name), sizes)
         for name, spec in specs.items()
     }
+
+
+def _sizes(
+    graph: Graph, specs: Mapping[str, InputSpec], given: Mapping[str, Any], said: Sequence[str]
+) -> Sizes:
+    """What the symbols of SPECS are: what SAID, the values of --size, names, what follows from the
+    values GIVEN, and else the least size from 2 up that GRAPH allows."""
+    from .. import _symbols
+
+    limits = _symbols.limits_of(graph)
+    sizes = _symbols.Sizes(limits)
+    symbols = _symbols.symbols_in(spec.shape for spec in specs.values())
+    for pair in (pair for text in said for pair in text.split(",")):
+        symbol, equals, number = pair.rpartition("=")
+        if not equals or not (number.isascii() and number.isdigit()):
+            raise UsageError(f"--size {pair}: write it as batch=2 or batch=2,length=7")
+        if symbol not in symbols:
+            known = ", ".join(symbols) or "none"
+            raise UsageError(f"--size {pair}: the inputs have no such symbol; they have {known}")
+        fault = limits.get(symbol, _symbols.Limits()).fault(int(number))
+        if fault is not None:
+            raise UsageError(f"--size {pair}: {symbol!r} must be {fault}")
+        if sizes.setdefault(symbol, int(number)) != int(number):
+            raise UsageError(f"--size {pair}: {symbol!r} is {sizes[symbol]} already")
+    named = frozenset(sizes)
+    for name, value in given.items():
+        shape = value.sizes if isinstance(value, Shape) else value.shape
+        for size, actual in zip(specs[name].shape or (), shape, strict=False):
+            if not isinstance(size, str) or size not in symbols:
+                continue
+            if sizes.setdefault(size, actual) != actual and size in named:
+                raise UsageError(
+                    f"input {name!r} has {actual} for {size!r}, and --size says {sizes[size]}"
+                )
+    for symbol in symbols:
+        sizes.setdefault(symbol, limits.get(symbol, _symbols.Limits()).nearest(2))
+    return sizes
 
 
 def _take(
@@ -186,10 +227,10 @@ def _random(
     rng: np.random.Generator,
     spec: InputSpec,
     given: Shape | None,
-    symbols: Mapping[str, int],
+    sizes: Sizes,
 ) -> np.ndarray:
     """Numbers for SPEC: floats from the normal distribution, integers and booleans 0 or 1, which
-    are indices of most tables, or from the range that is given. Sizes that nobody names are 1."""
+    are indices of most tables, or from the range that is given. Sizes without a name are 1."""
     import numpy as np
 
     from .. import helper
@@ -201,9 +242,8 @@ def _random(
     elif spec.shape is None:
         raise UsageError(f"input {spec.name!r} declares no shape: give one, {spec.name}=1x3")
     else:
-        shape = tuple(
-            size if isinstance(size, int) else symbols.get(size or "", 1) for size in spec.shape
-        )
+        found = [size if isinstance(size, int) else 1 for size in sizes.shape(spec.shape)]
+        shape = tuple(found)
     if name is not None:
         try:
             dtype = np.dtype(name)

@@ -32,10 +32,15 @@ def add(commands: Parsers) -> None:
 def _check(path: str) -> dict[str, Any]:
     """What there is to say about the file PATH; ``fault`` is None if it has none."""
     from .. import checker
+    from .._symbols import symbols_of
 
     try:
         graph = _common.read(path)
-        counts = {"nodes": len(graph), "initializers": len(graph.initializer)}
+        counts = {
+            "nodes": len(graph),
+            "initializers": len(graph.initializer),
+            "symbols": list(symbols_of(graph)),
+        }
         with about(path):
             checker.check_graph(graph)
     except Fault as fault:
@@ -54,5 +59,8 @@ def _run(args: argparse.Namespace) -> int:
             name = _common.title(row["file"])
             nodes = _common.counted(row["nodes"], "node")
             tensors = _common.counted(row["initializers"], "initializer")
-            put(f"{name}: {nodes}, {tensors}, no fault found")
+            symbols = row["symbols"]
+            what = "symbol" if len(symbols) == 1 else "symbols"
+            sizes = f", {what} {', '.join(symbols)}" if symbols else ""
+            put(f"{name}: {nodes}, {tensors}{sizes}, no fault found")
     return 1 if any(row["fault"] for row in found) else 0

@@ -18,6 +18,7 @@ _EXAMPLES = """
 toffee compare before.toffee after.toffee
 toffee compare m.toffee --backend torch --backend onnxruntime
 toffee compare m.toffee m.onnx -i x=photo.npy --tolerance 1e-6
+toffee compare bert.toffee --size batch=3,length=17
 """
 
 

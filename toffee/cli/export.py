@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,7 +20,14 @@ toffee export mymodels.small:make --input 1x3x224x224 -o small.toffee
 toffee export torchvision.models:alexnet --input 10x3x224x224 -o alexnet.onnx
 toffee export mymodels.lm:make -i ids=1x128:int64 -i mask=1x128:bool -o lm.toffee --verify
 toffee export mymodels.small:make -i 1x8 -o - | toffee print -
+toffee export mymodels.small:make -i 2x3x64x64 --dynamic batch -o any.toffee
+toffee export mymodels.lm:make -i 2x8:int64 --dynamic ids=batch,length:1..512 -o lm.toffee
 """
+
+#: ``length``, ``length:1..512``, ``length:8..512:8``.
+_SYMBOL = re.compile(
+    r"(?P<name>[^\W\d]\w*)(?::(?P<min>[0-9]*)\.\.(?P<max>[0-9]*))?(?::(?P<step>[0-9]+))?"
+)
 
 
 def add(commands: Parsers) -> None:
@@ -42,6 +50,16 @@ def add(commands: Parsers) -> None:
         metavar="[NAME=]VALUE",
         help="an argument of the model: a shape such as 1x3x224x224, 8:int64, 8:int64:0..99 or "
         "scalar, or a .npy file; with a name, a keyword argument; repeatable",
+    )
+    parser.add_argument(
+        "--dynamic",
+        action="append",
+        default=[],
+        metavar="[NAME=]SYMBOL,...",
+        help="sizes that stay open: a symbol or a number for each dimension of an input of the "
+        "graph, as x=batch,3,height,width; a symbol alone is the first dimension of every input; "
+        "length:1..512 and length:8..512:8 say what it may be, the last that it is a multiple of "
+        "8; repeatable",
     )
     parser.add_argument("-o", "--out", metavar="FILE", required=True, help="'-' is standard output")
     parser.add_argument(
@@ -150,6 +168,49 @@ def _arguments(texts: list[str], torch: Any) -> tuple[tuple[Any, ...], dict[str,
     return tuple(args), kwargs
 
 
+def _dynamic_dims(texts: list[str]) -> Any:
+    """What --dynamic says, as ``dynamic_dims`` of :func:`toffee.torch_toffee.export`; None if it is
+    not there."""
+    dims: dict[str, dict[int, Any]] = {}
+    for text in texts:
+        name, said = _values.split_name(text)
+        sizes = [_size(part, text) for part in said.split(",")]
+        if name is None:
+            if len(texts) > 1 or len(sizes) > 1 or sizes[0] is None:
+                raise UsageError(
+                    f"--dynamic {text}: write NAME=SYMBOL,..., or one symbol for the first "
+                    "dimension of every input"
+                )
+            return sizes[0]
+        if name in dims:
+            raise UsageError(f"--dynamic {text}: input {name!r} is there twice")
+        dims[name] = {axis: size for axis, size in enumerate(sizes) if size is not None}
+    return dims or None
+
+
+def _size(text: str, whole: str) -> Any:
+    """A symbol, or a toffee.Dim where limits are set; None for a number, which is fixed."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return None
+    match = _SYMBOL.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"--dynamic {whole}: {text!r} is neither a number nor a symbol such as length, "
+            "length:1..512 or length:8..512:8"
+        )
+    limits = {"min": match["min"], "max": match["max"], "multiple_of": match["step"]}
+    given = {key: int(value) for key, value in limits.items() if value}
+    if not given:
+        return match["name"]
+    from .. import Dim
+
+    try:
+        return Dim(match["name"], **given)
+    except ValueError as error:
+        raise UsageError(f"--dynamic {whole}: {_common.one_line(error)}") from None
+
+
 def _from_file(path: str, torch: Any) -> Any:
     if not path.endswith(".npy"):
         raise UsageError(f"{path!r}: an input is a shape or a .npy file, one for each")
@@ -181,7 +242,7 @@ def _torch() -> Any:
     except ImportError as error:
         if error.name != "torch":  # it is there, and broken
             raise Fault(f"PyTorch cannot be imported: {_common.one_line(error)}") from error
-        raise Fault("export needs PyTorch: pip install torch") from None
+        raise Fault("export needs PyTorch: pip install torch, or toffee[torch]") from None
     return torch
 
 
@@ -211,6 +272,7 @@ def _export(args: argparse.Namespace, target: Any) -> None:
             fallback=args.fallback,
             verify=args.verify or False,
             progress=_common.progress_of(args),
+            dynamic_dims=_dynamic_dims(args.dynamic),
         )
 
 

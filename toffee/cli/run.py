@@ -13,6 +13,7 @@ _EXAMPLES = """
 toffee run alexnet.toffee
 toffee run alexnet.toffee -i photo.npy -o scores.npz
 toffee run m.onnx -i ids=1x128:int64 -i mask=mask.npy --backend torch
+toffee run bert.toffee --size batch=4,length=128
 toffee run resnet50.toffee --repeat 50 --json
 """
 
@@ -25,7 +26,8 @@ def add(commands: Parsers) -> None:
         "compute the outputs of a graph",
         _EXAMPLES,
         "Compute the outputs of a graph. Inputs that are not given are random numbers of the\n"
-        "declared type (integers: 0 or 1; sizes that are not declared: 1).",
+        "declared type (integers: 0 or 1; symbols: 2, or what --size says; sizes that are not\n"
+        "declared: 1).",
     )
     parser.add_argument("file", metavar="FILE", help="'-' is standard input")
     _values.add_arguments(parser)

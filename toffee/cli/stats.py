@@ -28,8 +28,8 @@ def add(commands: Parsers) -> None:
         _run,
         "count operators and parameters",
         _EXAMPLES,
-        "Inputs, outputs, operators by count (those inside of other nodes and of functions\n"
-        "included), parameters by element type and size.",
+        "Inputs, outputs, symbols with the sizes that they may be, operators by count (those\n"
+        "inside of other nodes and of functions included), parameters by element type and size.",
     )
     parser.add_argument("file", metavar="FILE", help="'-' is standard input")
     parser.add_argument(
@@ -87,6 +87,7 @@ def _type_of(name: str, graph: Graph) -> dict[str, Any]:
 def collect(graph: Graph, largest: int) -> dict[str, Any]:
     """What ``stats`` knows about GRAPH."""
     from .. import helper
+    from .._symbols import symbols_of
 
     tensors = list(graph.initializer)
     stored = {tensor.name for tensor in tensors}
@@ -114,6 +115,7 @@ def collect(graph: Graph, largest: int) -> dict[str, Any]:
         "opsets": {entry.domain: entry.version for entry in graph.opset_import},
         "inputs": [_type_of(name, graph) for name in graph.input if name not in stored],
         "outputs": [_type_of(name, graph) for name in graph.output],
+        "symbols": {name: limits._asdict() for name, limits in symbols_of(graph).items()},
         "nodes": len(graph),
         "operators": dict(sorted(operators.items(), key=lambda item: (-item[1], item[0]))),
         "parameters": {
@@ -129,6 +131,8 @@ def collect(graph: Graph, largest: int) -> dict[str, Any]:
 
 
 def _text(found: dict[str, Any]) -> Iterator[str]:
+    from .._symbols import Limits
+
     opsets = ", ".join(f"{domain or 'ONNX'} {n}" for domain, n in found["opsets"].items())
     size = "" if found["file_bytes"] is None else f"{_common.sized(found['file_bytes'])}, "
     producer = f", by {found['producer']}" if found["producer"] else ""
@@ -136,6 +140,10 @@ def _text(found: dict[str, Any]) -> Iterator[str]:
     for what in ("inputs", "outputs"):
         yield f"{what}:"
         yield from table([[row["name"], row["text"]] for row in found[what]] or [["none"]], "  ")
+    if found["symbols"]:
+        yield "symbols:"
+        limits = [[name, Limits(**row).describe()] for name, row in found["symbols"].items()]
+        yield from table(limits, "  ")
     yield f"{_common.counted(found['nodes'], 'node')}:"
     operators = [[name, f"{n:,}"] for name, n in found["operators"].items()]
     yield from table(operators or [["none"]], "  ", right=[1])

@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from ... import _core, shape_inference
+from ... import _core, optimizer, shape_inference
 from ..._core import Graph
 from ...errors import BackendError, UnsupportedOperatorError
-from ..base import Device, check_is_graph, parse_device
+from ..base import Device, check_is_graph, input_specs, parse_device
 
 __all__ = ["INIT_NET", "PREDICT_NET", "emit", "nets_of", "write_nets"]
 
 #: What Caffe2's own tools call the two files.
 INIT_NET = "init_net.pb"
 PREDICT_NET = "predict_net.pb"
+
+
+def is_exact(shape: tuple[int | str | None, ...] | None) -> bool:
+    """Whether SHAPE is numbers alone."""
+    return shape is not None and all(isinstance(size, int) for size in shape)
+
+
+def with_sizes(graph: Graph, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Graph:
+    """GRAPH for inputs of SHAPES (of all that do not declare theirs), with constants where it
+    computes with sizes: operators of Caffe2 have those as arguments."""
+    graph = shape_inference.infer_shapes(graph, shapes)
+    if any(node.op_type in ("Shape", "Size") and not node.domain for node in graph.node):
+        return optimizer.optimize(graph, ["constants", "dead"], keep_parameters=True)
+    return graph
+
+
+def _open_sizes(graph: Graph) -> str:
+    """For errors: what to do about sizes that the inputs of GRAPH leave open; empty if none are."""
+    open_specs = [spec for spec in input_specs(graph) if spec.shape and not is_exact(spec.shape)]
+    if not open_specs:
+        return ""
+    spec = open_specs[0]
+    shape = spec.shape or ()
+    axis, size = next((i, s) for i, s in enumerate(shape) if not isinstance(s, int))
+    what = (
+        f"'{size}', dimension {axis} of input '{spec.name}',"
+        if size
+        else (f"dimension {axis} of input '{spec.name}'")
+    )
+    sizes = ", ".join("N" if not isinstance(s, int) else str(s) for s in shape)
+    sizes += "," if len(shape) == 1 else ""
+    return (
+        f". The graph leaves {what} open: toffee.infer_shapes(graph, {{'{spec.name}': ({sizes})}}) "
+        "with a number for each N gives one whose sizes are fixed"
+    )
 
 
 def nets_of(
@@ -36,7 +72,7 @@ def nets_of(
     try:
         return _core.caffe2_emit(inferred, cuda=cuda, prefer=prefer, weights=weights)
     except UnsupportedOperatorError as error:
-        raise BackendError(str(error)) from error
+        raise BackendError(f"{error}{_open_sizes(inferred)}") from error
 
 
 def emit(graph: Graph, device: str = "CPU", prefer: str = "caffe2") -> tuple[bytes, bytes]:
@@ -63,12 +99,16 @@ def emit(graph: Graph, device: str = "CPU", prefer: str = "caffe2") -> tuple[byt
     Raises
     ------
     toffee.BackendError
-        A node that Caffe2 cannot compute: says which and why. An unknown device.
+        A node that Caffe2 cannot compute: says which and why, and where sizes are missing how to
+        fix them. An unknown device.
     toffee.Error
         The parameters are too large for a protobuf message (2 GiB).
     ValueError
         Another ``prefer``.
     """
+    check_is_graph(graph)
+    if all(is_exact(spec.shape) for spec in input_specs(graph)):
+        graph = with_sizes(graph)
     init, predict, _ = nets_of(graph, parse_device(device), prefer, weights=True)
     return init, predict
 

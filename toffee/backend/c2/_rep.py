@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ... import _core, helper
 from ..._core import Graph, Node, Tensor
 from .. import base
-from ..base import BackendError, Device, InputSpec, Outputs, Rep
+from ..base import BackendError, Device, Outputs, Rep
 from . import _install
 from ._channel import DTYPES
-from ._emit import nets_of
+from ._emit import is_exact, nets_of, with_sizes
 from ._memory import Weight
 from ._process import NetError, Runner
 
@@ -85,10 +85,6 @@ def _first_lines(message: str) -> str:
 # ---- what has to be known before ----------------------------------------------------------------
 
 
-def _is_exact(spec: InputSpec) -> bool:
-    return spec.shape is not None and all(isinstance(dim, int) for dim in spec.shape)
-
-
 def _all_have_rules(graph: Graph) -> bool:
     """Whether Caffe2 has every operator of GRAPH, for some inputs at least."""
     rules = {name for name, own, aten in _core.caffe2_rules() if own or aten}
@@ -141,11 +137,13 @@ class C2Rep(Rep):
         self._opening = threading.Lock()
         if self._taken:
             return
+        if all(is_exact(spec.shape) for spec in self.inputs):
+            graph = with_sizes(graph)
         try:
             nets = nets_of(graph, device, prefer, weights=False)
         except BackendError:
             # Some operators of Caffe2 want numbers where ToffeeIR computes sizes in the run.
-            self._taken = [spec.name for spec in self.inputs if not _is_exact(spec)]
+            self._taken = [spec.name for spec in self.inputs if not is_exact(spec.shape)]
             if not self._taken or not _all_have_rules(graph):
                 raise
             return
@@ -182,11 +180,10 @@ class C2Rep(Rep):
         if self._runner is not None:
             self._runner.close()
         graph = copy.copy(whole)
-        for info in graph.input_info:
-            if info.name in self._taken:
-                array = feeds[info.name]
-                info.dtype = helper.np_dtype_to_tensor_dtype(array.dtype)
-                info.shape = array.shape
+        taken = [info for info in graph.input_info if info.name in self._taken]
+        for info in taken:
+            info.dtype = helper.np_dtype_to_tensor_dtype(feeds[info.name].dtype)
+        graph = with_sizes(graph, {info.name: feeds[info.name].shape for info in taken})
         self._start(graph, nets_of(graph, self.device, self._prefer, weights=False))
         self._given = given
 

@@ -16,6 +16,7 @@ except ImportError:
     raise base.missing_package("PyTorch", "torch") from None
 
 from ..._core import Graph, Node
+from ..._symbols import Sizes
 from . import (
     ops_activation,
     ops_control,
@@ -110,20 +111,20 @@ class TorchRep(base.Rep):
         self.module: GraphModule | None = to_module(graph).to(self._torch_device)
         self._lasting = _memory(self.module.lasting(self._torch_device))
 
-    def _feed(self, spec: base.InputSpec, value: Any, symbols: dict[str, int]) -> Any:
+    def _feed(self, spec: base.InputSpec, value: Any, sizes: Sizes) -> Any:
         if value is None or isinstance(value, (list, tuple)):  # an optional, a sequence
             fed = values.from_numpy(value)
         elif isinstance(value, torch.Tensor) and values.DTYPES.get(spec.dtype) == value.dtype:
-            spec.check_shape(tuple(value.shape), symbols, base.describe_value(value))
+            spec.check_shape(tuple(value.shape), sizes, base.describe_value(value))
             fed = value
         elif spec.dtype in values.NARROW:  # NumPy knows no casts between these
             fed = np.asarray(value)
             given = base.describe_value(fed)
-            spec.check_shape(fed.shape, symbols, given)
+            spec.check_shape(fed.shape, sizes, given)
             if fed.dtype.name != values.NARROW[spec.dtype]:
                 raise spec.mismatch(given)
         else:
-            fed = values.from_numpy(base.fit_numpy(spec, value, symbols))
+            fed = values.from_numpy(base.fit_numpy(spec, value, sizes))
         return values.to_device(fed, self._torch_device)
 
     def _run(self, feeds: dict[str, Any]) -> Sequence[Any]:

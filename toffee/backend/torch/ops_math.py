@@ -328,7 +328,8 @@ def _to_narrow(x: _Tensor, number: int, saturate: bool, round_mode: str) -> np.n
         import ml_dtypes
     except ImportError:
         raise ImportError(
-            f"NumPy has no {values.NARROW[number]} of its own: pip install ml_dtypes"
+            f"NumPy has no {values.NARROW[number]} of its own: pip install ml_dtypes, or "
+            "toffee[dtypes]"
         ) from None
     dtype = getattr(ml_dtypes, values.NARROW[number])
     if number == 23:

@@ -288,7 +288,9 @@ def image_decoder(a: Attributes, data: _Tensor) -> _Tensor:
     try:
         from PIL import Image
     except ImportError:
-        raise ImportError("ImageDecoder needs the package pillow: pip install pillow") from None
+        raise ImportError(
+            "ImageDecoder needs the package pillow: pip install pillow, or toffee[images]"
+        ) from None
     layout = a.get("pixel_format", "RGB")
     image = Image.open(io.BytesIO(data.cpu().numpy().tobytes()))
     if layout == "Grayscale":

@@ -33,8 +33,8 @@ class Scope:
     __slots__ = ("bodies", "device")
 
     def __init__(self, device: torch.device, bodies: dict[str, Callable[..., list[Any]]]) -> None:
-        self.device = device
-        self.bodies = bodies
+        self.device: torch.device = device
+        self.bodies: dict[str, Callable[..., list[Any]]] = bodies
 
 
 class _Step(NamedTuple):

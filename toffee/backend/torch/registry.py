@@ -31,8 +31,8 @@ class Attributes(dict[str, Any]):
 
     def __init__(self, given: dict[str, Any], version: int, n_outputs: int = 1) -> None:
         super().__init__(given)
-        self.version = version
-        self.n_outputs = n_outputs
+        self.version: int = version
+        self.n_outputs: int = n_outputs
         self._host: tuple[torch.Tensor, int, list[Any]] | None = None
 
     def host(self, tensor: torch.Tensor) -> list[Any]:

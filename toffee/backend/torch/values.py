@@ -125,7 +125,7 @@ def to_numpy(value: Any) -> Any:
             import ml_dtypes
         except ImportError:
             raise ImportError(
-                f"NumPy has no {value.dtype} of its own: pip install ml_dtypes"
+                f"NumPy has no {value.dtype} of its own: pip install ml_dtypes, or toffee[dtypes]"
             ) from None
         name, bits = _BITS_OF[value.dtype]
         # contiguous() would keep a stride of 0 over one element, with which no view can be taken.
@@ -142,9 +142,9 @@ def unpack(data: Any, number: int, dims: list[int]) -> np.ndarray:
     try:
         import ml_dtypes
     except ImportError:
-        raise ImportError(f"NumPy has no {NARROW[number]} of its own: pip install ml_dtypes") from (
-            None
-        )
+        raise ImportError(
+            f"NumPy has no {NARROW[number]} of its own: pip install ml_dtypes, or toffee[dtypes]"
+        ) from (None)
     dtype = np.dtype(getattr(ml_dtypes, NARROW[number]))
     raw = np.frombuffer(data, dtype=np.uint8)
     bits = {24: 8, 25: 2, 26: 2}.get(number, 4)

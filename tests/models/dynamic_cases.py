@@ -1,0 +1,196 @@
+"""Models of the zoo with open sizes: which axes of their inputs, and the sizes to look at.
+
+Sizes are none that a trace may have been made at (toffee/_sizes.py tries 3, 5, 13, 4, 7, … for a
+small one), but for a batch of 1, 2 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import zoo
+from torch import nn
+from zoo_case import Case, normal
+
+#: The symbol of axis AXIS of an input, or nothing: of the input's name, the axis, and its size.
+Rule = Callable[[str, int, int], str]
+
+#: Symbol to size, one of the combinations that are looked at.
+Sizes = Mapping[str, int]
+
+LIBRARIES = ("transformers", "torchvision", "timm", "recurrent")
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """One row: a model of the zoo, what of its inputs is open, the sizes to compare at, and how
+    many of them the model has to take. A model that does something else at the smallest sizes may
+    say so: LEAST is tried in turn as the ``min`` of each symbol in it."""
+
+    case: Case
+    rule: Rule
+    sizes: tuple[Sizes, ...]
+    enough: int = 4
+    least: tuple[Mapping[str, int], ...] = field(default=({},))
+    nodes: int = 0  # of the static graph, where it is known
+
+
+def load(library: str) -> dict[str, Dynamic]:
+    """The rows of LIBRARY by name. Imports the library."""
+    if library == "recurrent":
+        return dict(_recurrent())
+    cases = zoo.load_cases(library)
+    return dict(
+        {"transformers": _transformers, "torchvision": _torchvision, "timm": _timm}[library](cases)
+    )
+
+
+def _zip(**sizes: tuple[int, ...]) -> tuple[Sizes, ...]:
+    return tuple(dict(zip(sizes, each, strict=True)) for each in zip(*sizes.values(), strict=True))
+
+
+# ---- transformers --------------------------------------------------------------------------------
+
+#: What the table of transformers gives its inputs.
+_LENGTH, _TARGET = 12, 7
+
+_OF_TEXT = _zip(
+    batch=(1, 8, 10, 12, 14, 4),
+    length=(13, 20, 5, 30, 16, 24),
+    target=(10, 8, 14, 1, 12, 16),
+)
+
+#: A cache of the last few tokens has fewer when there are fewer.
+_AT_LEAST = ({}, {"length": 2}, {"length": 3}, {"length": 4})
+
+
+def _of_text(name: str, axis: int, size: int) -> str:
+    if axis == 0:
+        return "batch"
+    if size == _LENGTH and "pixel" not in name:
+        return "length"
+    return "target" if size == _TARGET and "decoder" in name else ""
+
+
+def _transformers(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
+    for name, case in cases.items():
+        yield name, Dynamic(case, _of_text, _OF_TEXT, least=_AT_LEAST)
+
+
+# ---- images --------------------------------------------------------------------------------------
+
+_BATCHES = _zip(batch=(1, 2, 5, 7))
+
+_OF_IMAGES = _zip(batch=(1, 2, 5, 7), height=(72, 129, 66, 90), width=(104, 80, 150, 75))
+
+#: Nets of convolutions whose head pools whatever there is to 1, and those with no head.
+_ANY_SIDE = (
+    *("convnext", "deeplabv3", "densenet", "efficientnet", "fcn", "googlenet", "inception"),
+    *("lraspp", "mnasnet", "mobilenet", "regnet", "resnet", "resnext", "shufflenet", "squeezenet"),
+    "wide_resnet",
+)
+
+
+def _of_batch(name: str, axis: int, size: int) -> str:
+    return "batch" if axis == 0 else ""
+
+
+def _of_image(name: str, axis: int, size: int) -> str:
+    return {0: "batch", 2: "height", 3: "width"}.get(axis, "")
+
+
+def _torchvision(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
+    for name, case in cases.items():
+        yield name, Dynamic(case, _of_batch, _BATCHES)
+    for name, case in cases.items():
+        if name.startswith(_ANY_SIDE) and "(" not in name:
+            least = 75 if name.startswith("inception") else 64
+            sizes = tuple(
+                {k: max(n, least) if k != "batch" else n for k, n in each.items()}
+                for each in _OF_IMAGES
+            )
+            yield f"{name}, any side", Dynamic(case, _of_image, sizes)
+    yield from _reports()
+
+
+def _timm(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
+    for name, case in cases.items():
+        yield name, Dynamic(case, _of_batch, _BATCHES)
+
+
+# ---- reports -------------------------------------------------------------------------------------
+
+
+def _reports() -> Iterator[tuple[str, Dynamic]]:
+    """Models that torch.onnx.export was reported to fail on, as they were reported."""
+    return iter(())
+
+
+# ---- recurrent -----------------------------------------------------------------------------------
+
+_OF_SEQUENCES = _zip(batch=(1, 8, 10, 12), length=(20, 1, 8, 16))
+
+
+def _of_first(name: str, axis: int, size: int) -> str:
+    """[length, batch, features], and states [layers, batch, features]."""
+    if name.startswith("h"):
+        return "batch" if axis == 1 else ""
+    return ("length", "batch", "")[axis]
+
+
+def _of_batch_first(name: str, axis: int, size: int) -> str:
+    return ("batch", "length", "")[axis]
+
+
+_CELLS: dict[str, dict[str, Any]] = {
+    "": {},
+    "two layers": {"num_layers": 2},
+    "no bias": {"bias": False},
+    "bidirectional": {"bidirectional": True},
+    "two layers, bidirectional": {"num_layers": 2, "bidirectional": True},
+}
+
+
+class _Last(nn.Module):
+    """What is usual: the last step of a recurrent net, into a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.LSTM(6, 8, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.cell(x)[0][:, -1])
+
+
+def _recurrent() -> Iterator[tuple[str, Dynamic]]:
+    def row(kind: type[nn.Module], options: dict[str, Any], *more: Any) -> Dynamic:
+        first = options.get("batch_first", False)
+        case = Case(
+            lambda: kind(6, 8, **options), (normal(*((2, 5) if first else (5, 2)), 6), *more)
+        )
+        return Dynamic(case, _of_batch_first if first else _of_first, _OF_SEQUENCES)
+
+    for kind in (nn.LSTM, nn.GRU, nn.RNN):
+        for words, options in _CELLS.items():
+            for first in (False, True):
+                text = ", ".join(filter(None, [words, "batch first" if first else ""]))
+                name = f"{kind.__name__} ({text})" if text else kind.__name__
+                yield name, row(kind, {**options, "batch_first": first})
+        state = normal(1, 2, 8)
+        states = (lambda g, s=state: (s(g), s(g))) if kind is nn.LSTM else state
+        yield f"{kind.__name__} (given state)", row(kind, {}, states)
+    yield "RNN (relu)", row(nn.RNN, {"nonlinearity": "relu"})
+    yield "LSTM (projection)", row(nn.LSTM, {"proj_size": 3})
+    yield "LSTM (projection, batch first)", row(nn.LSTM, {"proj_size": 3, "batch_first": True})
+    yield (
+        "LSTM (projection, bidirectional)",
+        row(nn.LSTM, {"proj_size": 3, "bidirectional": True, "num_layers": 2}),
+    )
+    yield (
+        "LSTM (last step, classifier)",
+        Dynamic(Case(_Last, (normal(2, 5, 6),)), _of_batch_first, _OF_SEQUENCES),
+    )
