@@ -48,7 +48,7 @@ class _Traced:
         call = exporter._Call(args, {}, None, None)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_tracing, "Tracer", Tracer)
-            how = exporter._How(False, training, None, False, False, _progress.of(False))
+            how = exporter._How(False, training, None, None, False, _progress.of(False))
             self.graph, self.output = exporter._trace(_models.unwrap(fn), call, how)
         (self.tracer,) = tracers
         self.journal: Journal = self.tracer.journal

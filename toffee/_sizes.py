@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from . import _core, _dims, _models, _places, _twin, _verify
+from . import _core, _dims, _models, _places, _size_errors, _tracing, _twin, _verify
 from .backend.base import as_pairs, to_numpy
 from .errors import DynamicShapeError
 
@@ -63,12 +63,15 @@ def trace(
     kwargs: dict[str, Any],
     request: _dims.Request,
     tracer: Tracer,
+    lines: _size_errors.Lines,
     examples: Sequence[tuple[Any, ...]] = (),
 ) -> tuple[_core.Graph, Any]:
     """The graph for all sizes, and what the model returned for the caller's arguments.
 
     Parameters
     ----------
+    lines : callable
+        The line that a ``doc_string`` of the traces names.
     examples : sequence of tuple
         Other positional arguments to trace with, in place of the caller's grown or cut.
 
@@ -78,7 +81,7 @@ def trace(
         The model does something else at another size, or a number in it is no expression in the
         sizes, or it does not take another size at all.
     """
-    return _Twins(model, args, kwargs, request, tracer, examples).trace()
+    return _Twins(model, args, kwargs, request, tracer, lines, examples).trace()
 
 
 @dataclass
@@ -88,9 +91,12 @@ class _Twins:
     kwargs: dict[str, Any]
     request: _dims.Request
     tracer: Tracer
+    lines: _size_errors.Lines
     examples: Sequence[tuple[Any, ...]]
     computes: bool = False
     sources: set[int] = field(default_factory=set)
+    #: Lines that were another at a special size, in runs with the same nodes.
+    suspects: tuple[_places.Place, ...] = ()
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
 
     def trace(self) -> tuple[_core.Graph, Any]:
@@ -149,24 +155,23 @@ class _Twins:
                 raise
             except Exception as raised:  # the model's own: it may not take these sizes
                 error = error or raised
+        assert error is not None
         raise self._refused(wanted[0], error) from error
 
-    def _refused(self, sizes: tuple[int, ...], error: Exception | None) -> DynamicShapeError:
-        moved = [
-            f"'{dim.name}'"
-            for dim, old, new in zip(self.request.dims, self.request.sizes, sizes, strict=True)
-            if old != new
-        ]
-        which = moved[0] if len(moved) == 1 else "all symbols"
-        places = _places.of_traceback(error.__traceback__)[-1:] if error is not None else []
-        refused = DynamicShapeError(
-            f"the model takes {self.request.describe(self.request.sizes)} and refuses other sizes "
-            f"of {which}, for one {self.request.describe(sizes)}, with {type(error).__name__}: "
-            f"{error}\nThat line fixes the size, or two dimensions that must be equal have "
-            "different symbols, or the size must be a multiple of something: "
-            f"toffee.Dim({moved[0]}, multiple_of=...)"
-        )
-        return _places.attach(refused, places)
+    def _refused(self, sizes: tuple[int, ...], error: Exception) -> DynamicShapeError:
+        """ERROR is what the model raised at SIZES; the last time, others are tried."""
+
+        def tries(others: tuple[int, ...]) -> Exception | None:
+            if not self.computes or self.examples:
+                return error
+            try:
+                self._run(others)
+            except Exception as raised:
+                return raised
+            return None
+
+        places = _tracing.users_lines(error, _models.parts(self.module))[-1:]
+        return _size_errors.refused(self.request, sizes, error, places, tries)
 
     # ---- one graph -------------------------------------------------------------------------------
 
@@ -185,7 +190,7 @@ class _Twins:
         graph, used = self._unify_most(same)
         for run in runs:
             if run not in used:
-                self._compare(graph, run)
+                self._compare(graph, run, used[1])
         return graph
 
     def _recorded(self, runs: list[Run], same: Sequence[Run]) -> list[Run]:
@@ -219,9 +224,10 @@ class _Twins:
             ordinary, others = list(runs), []
         try:
             return self._unify([*ordinary, *others]), runs
-        except DynamicShapeError:
+        except DynamicShapeError as error:
             if not others:
                 raise
+            self.suspects = error.places
         ordinary[0] = self._run(ordinary[0].sizes)  # its graph is spent
         return self._unify(ordinary), ordinary
 
@@ -238,20 +244,23 @@ class _Twins:
         )
         one = mine[at] if at < len(mine) else "nothing more"
         other = others[at] if at < len(others) else "nothing more"
-        line = _line_of_divergence(head.graph, run.graph)
-        return DynamicShapeError(
+        return _size_errors.diverged(
             f"what the model does depends on its sizes: after {at} operators it calls {one} at "
             f"{self.request.describe(head.sizes)}, and {other} at "
-            f"{self.request.describe(run.sizes)}{line}\nA graph does the same at every size. "
-            "Leave the dimension fixed, or write it without the branch or loop"
+            f"{self.request.describe(run.sizes)}",
+            head.graph,
+            run.graph,
+            self.lines,
         )
 
     def _lowered_otherwise(self, head: Run, run: Run) -> DynamicShapeError:
-        return DynamicShapeError(
+        return _size_errors.diverged(
             "the same operators need other nodes at other sizes: there are "
             f"{len(_signature(head))} at {self.request.describe(head.sizes)}, and "
-            f"{len(_signature(run))} or others at {self.request.describe(run.sizes)}"
-            f"{_line_of_divergence(head.graph, run.graph)}"
+            f"{len(_signature(run))} or others at {self.request.describe(run.sizes)}",
+            head.graph,
+            run.graph,
+            self.lines,
         )
 
     def _unify(self, runs: Sequence[Run]) -> _core.Graph:
@@ -265,7 +274,7 @@ class _Twins:
         try:
             _core.unify(graphs, self.request.names, tuple(run.sizes for run in runs), places)
         except _core.TraceError as error:
-            raise DynamicShapeError(str(error)) from None
+            raise _size_errors.after_unify(error, self.lines) from None
         return graphs[0]
 
     def _n_inputs(self) -> int:
@@ -287,9 +296,10 @@ class _Twins:
                     _log.info("the model refuses %s=%d: %s", dim.name, end, error)
         return runs
 
-    def _compare(self, graph: _core.Graph, run: Run) -> None:
-        """That GRAPH computes what the model does at the sizes of RUN, where it does other things
-        on the way: a mask that is left out for one token, padding that is not needed.
+    def _compare(self, graph: _core.Graph, run: Run, usual: Run) -> None:
+        """That GRAPH, whose traces are like USUAL, computes what the model does at the sizes of
+        RUN, where it does other things on the way: a mask that is left out for one token, padding
+        that is not needed.
 
         Raises
         ------
@@ -298,7 +308,6 @@ class _Twins:
         """
         from .backend import torch as backend
 
-        where = self.request.describe(run.sizes)
         self.before.put_back()
         args, kwargs = self._arguments(run.sizes)
         whole = Run(run.sizes)
@@ -313,18 +322,22 @@ class _Twins:
                 for result, tensor in zip(results, expected, strict=True)
             ]
         except (_core.Error, ValueError, RuntimeError) as error:
-            raise DynamicShapeError(f"{self._otherwise(where)}: {error}") from error
-        wrong = [str(difference) for difference in found if not difference.fits]
+            raise self._does_otherwise(run, usual, f"it fails with {error}") from error
+        wrong = [
+            f"output {i} is {difference}"
+            if difference.problem
+            else f"output {i} is off by {difference.absolute:.2g}"
+            for i, difference in enumerate(found)
+            if not difference.fits
+        ]
         if wrong:
-            raise DynamicShapeError(f"{self._otherwise(where)}: an output is off by {wrong[0]}")
+            raise self._does_otherwise(run, usual, wrong[0])
+        where = self.request.describe(run.sizes)
         _log.info("the model does other things at %s, and the graph computes the same", where)
 
-    def _otherwise(self, where: str) -> str:
-        return (
-            f"the model does something else at {where} than at other sizes, and their graph "
-            "does not compute that. toffee.Dim(name, min=, max=, multiple_of=) can leave such "
-            "sizes out"
-        )
+    def _does_otherwise(self, run: Run, usual: Run, found: str) -> DynamicShapeError:
+        places = _size_errors.divergence(usual.graph, run.graph, self.lines) or self.suspects
+        return _size_errors.elsewhere(self.request, run.sizes, usual.sizes, found, places)
 
     # ---- sizes -----------------------------------------------------------------------------------
 
@@ -420,15 +433,3 @@ def _undone(module: torch.nn.Module | None) -> Iterator[None]:
         random.setstate(dice)
         if numpy_random is not None:
             numpy_random.set_state(numpy_dice)
-
-
-def _line_of_divergence(one: _core.Graph | None, other: _core.Graph | None) -> str:
-    """The user's line of the first node that two graphs do not share."""
-    if one is None or other is None:
-        return ""
-    for mine, its in zip(one.node, other.node, strict=False):
-        if mine.op_type != its.op_type and mine.doc_string:
-            return f"\n  {mine.doc_string}"
-    longer = max(one.node, other.node, key=len)
-    rest = list(longer)[min(len(one.node), len(other.node)) :]
-    return f"\n  {rest[0].doc_string}" if rest and rest[0].doc_string else ""

@@ -150,11 +150,7 @@ class Journal:
             _places.attach(error, _places.of_traceback(error.__traceback__, self._module_of)[-1:])
 
     def _module_of(self, frame: FrameType) -> str:
-        """The path of the module that FRAME calls; empty if it calls none of the model's."""
-        if frame.f_code is not MODULE_CALL:
-            return ""
-        called = frame.f_locals.get("self")
-        return next((path for path, part in self._parts if part is called), "")
+        return _module_of(frame, self._parts)
 
     def lower(self, builder: _builder.GraphBuilder, *call: Any) -> Any:
         """Ask a registered lowering; see :func:`toffee._builder.lower`."""
@@ -177,6 +173,19 @@ class Journal:
             return NotImplemented
         finally:
             self._stack.pop()
+
+
+def _module_of(frame: FrameType, parts: Sequence[tuple[str, torch.nn.Module]]) -> str:
+    """The path of the module, one of PARTS, that FRAME calls; empty if it calls none of them."""
+    if frame.f_code is not MODULE_CALL:
+        return ""
+    called = frame.f_locals.get("self")
+    return next((path for path, part in parts if part is called), "")
+
+
+def users_lines(error: BaseException, parts: Sequence[tuple[str, torch.nn.Module]]) -> list[Place]:
+    """The user's lines that ERROR went through, with the modules among PARTS that were called."""
+    return _places.of_traceback(error.__traceback__, lambda frame: _module_of(frame, parts))
 
 
 def _ours(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -407,6 +416,7 @@ class Sources:
         self._folders = sorted(absolute - {os.sep}, key=len, reverse=True)
         with contextlib.suppress(OSError):  # it may be gone
             self._folders.append(os.path.join(os.getcwd(), ""))
+        self._files: dict[str, str] = {}  # by what they are called
 
     def __call__(self, filename: str) -> tuple[str, bool] | None:
         """What FILENAME is called, and whether it is the user's or else a layer's of PyTorch; None
@@ -415,4 +425,12 @@ class Sources:
         if not is_users and (not filename.startswith(_LAYERS) or filename in _NO_LAYERS):
             return None
         name = next((filename[len(f) :] for f in self._folders if filename.startswith(f)), filename)
-        return name.encode("utf-8", "backslashreplace").decode(), is_users
+        name = name.encode("utf-8", "backslashreplace").decode()
+        self._files[name] = filename
+        return name, is_users
+
+    def place(self, doc: str) -> Place | None:
+        """The line that a ``doc_string`` names, if it is one of these files."""
+        name, _, line = doc.rpartition(":")
+        known = name in self._files and line.isdecimal()
+        return Place(self._files[name], int(line)) if known else None

@@ -31,6 +31,7 @@ from . import (
     _progress,
     _sizes,
     _structure,
+    _symbols,
     _torch_onnx,
     _tracing,
     _verify,
@@ -50,8 +51,6 @@ _running = threading.local()
 
 #: The entry of metadata_props that says which Python values the graph was made with.
 BAKED_ARGUMENTS = "baked_arguments"
-#: The one that says which sizes its symbols may have, as JSON; backends hold inputs against it.
-DYNAMIC_DIMS = "dynamic_dims"
 
 
 def export(
@@ -238,12 +237,16 @@ def export(
     lowering.find_entry_points()
     shown = _progress.of(progress)
     with _one_at_a_time():
-        how = _How(strict, asked.training, asked.fallback, source_lines, module_names, shown)
+        # At other sizes lines are known in any case: errors name them.
+        sources = _tracing.Sources() if source_lines or dims is not None else None
+        how = _How(strict, asked.training, asked.fallback, sources, module_names, shown)
         with shown.stage("tracing", "op"):
             if dims is None:
                 graph, output = _trace(model, call, how)
             else:
                 graph, output = _trace_sizes(model, call, how, dims, examples)
+                if not source_lines:
+                    _forget_lines(graph)
         if asked.passes:
             with shown.stage("optimizing"):
                 graph = optimizer.optimize(graph, asked.passes, keep_parameters=not export_params)
@@ -502,7 +505,7 @@ class _How(NamedTuple):
     strict: bool
     training: bool
     fallback: str | None
-    source_lines: bool
+    sources: _tracing.Sources | None
     module_names: bool
     progress: _progress.Progress
 
@@ -528,9 +531,17 @@ def _trace_sizes(
     def tracer(args: tuple[Any, ...], kwargs: dict[str, Any], run: _sizes.Run) -> None:
         run.graph, run.output = _trace(model, call._replace(args=args, kwargs=kwargs), how, run)
 
-    graph, output = _sizes.trace(model, call.args, call.kwargs, request, tracer, examples)
-    graph.metadata_props.add(key=DYNAMIC_DIMS, value=request.to_json())
+    assert how.sources is not None
+    graph, output = _sizes.trace(
+        model, call.args, call.kwargs, request, tracer, how.sources.place, examples
+    )
+    graph.metadata_props.add(key=_symbols.DYNAMIC_DIMS, value=request.to_json())
     return graph, output
+
+
+def _forget_lines(graph: _core.Graph) -> None:
+    for node in graph.node:
+        node.doc_string = ""
 
 
 def _trace(
@@ -555,7 +566,7 @@ def _trace(
     if run is not None:
         tracer.keep_journal(run.sources, run.skip)
     tracer.locate(
-        _tracing.Sources() if how.source_lines else None,
+        how.sources,
         parts if how.module_names else None,
         _tracing.MODULE_CALL,
     )

@@ -555,7 +555,7 @@ attribute_fill(toffee_unifier *u, bool *done, toffee_status *st)
 }
 
 toffee_code
-toffee_unifier_attribute(toffee_unifier *u, const char *name, toffee_status *st)
+toffee_unifier_attribute(toffee_unifier *u, const char *name, size_t point, toffee_status *st)
 {
     bool done = toffee_str_is(u->nodes[0]->op_type, "GlobalAveragePool") ||
                 toffee_str_is(u->nodes[0]->op_type, "GlobalMaxPool"); /* by another attribute */
@@ -567,7 +567,7 @@ toffee_unifier_attribute(toffee_unifier *u, const char *name, toffee_status *st)
         TOFFEE_RETURN_IF_ERROR(attribute_fill(u, &done, st));
     }
     if (!done) {
-        return toffee_unifier_fail(u, 0, 1, st,
+        return toffee_unifier_fail(u, 0, point, st,
                                    "%s has '%s' fixed in its node, and it depends on the sizes: "
                                    "there is no way to compute it in the graph",
                                    u->nodes[0]->op_type->text, name);

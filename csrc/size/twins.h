@@ -69,9 +69,10 @@ toffee_code toffee_unifier_fail(const toffee_unifier *u, size_t first, size_t se
 TOFFEE_NODISCARD toffee_code toffee_unifier_slot(toffee_unifier *u, size_t index,
                                                  toffee_value *const *seen, toffee_value **out,
                                                  toffee_status *st);
-/* Has the node at hand do without attribute NAME, whose value moved. Errors: NOMEM, TRACE. */
+/* Has the node at hand do without attribute NAME, whose value is another at POINT. Errors: NOMEM,
+ * TRACE. */
 TOFFEE_NODISCARD toffee_code toffee_unifier_attribute(toffee_unifier *u, const char *name,
-                                                      toffee_status *st);
+                                                      size_t point, toffee_status *st);
 
 /* ---- table.c: constants whose own sizes moved ---- */
 

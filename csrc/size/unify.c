@@ -25,14 +25,32 @@ print_point(const toffee_unifier *u, size_t point, char *buffer, size_t size)
     }
 }
 
+/* "\n  my.py:3, module features.0": the names of nodes begin with the module. Empty if NODE has no
+ * line. */
+static void
+print_line(const toffee_node *node, char *buffer, size_t size)
+{
+    const char *name = node != NULL ? toffee_str_text(node->name) : "";
+    const char *end = strrchr(name, '/');
+
+    buffer[0] = '\0';
+    if (node != NULL && node->doc != NULL && end != NULL) {
+        snprintf(buffer, size, "\n  %s, module %.*s", toffee_str_text(node->doc), (int)(end - name),
+                 name);
+    }
+    else if (node != NULL && node->doc != NULL) {
+        snprintf(buffer, size, "\n  %s", toffee_str_text(node->doc));
+    }
+}
+
 toffee_code
 toffee_unifier_fail(const toffee_unifier *u, size_t first, size_t second, toffee_status *st,
                     const char *format, ...)
 {
-    const toffee_node *node = u->nodes != NULL ? u->nodes[0] : NULL;
     char message[600];
     char at_first[120];
     char at_second[120];
+    char line[600];
     va_list args;
 
     va_start(args, format);
@@ -40,9 +58,9 @@ toffee_unifier_fail(const toffee_unifier *u, size_t first, size_t second, toffee
     va_end(args);
     print_point(u, first, at_first, sizeof(at_first));
     print_point(u, second, at_second, sizeof(at_second));
-    return toffee_fail(st, TOFFEE_ERR_TRACE, "%s\n  first seen at %s, then at %s%s%s", message,
-                       at_first, at_second, node != NULL && node->doc != NULL ? "\n  " : "",
-                       node != NULL ? toffee_str_text(node->doc) : "");
+    print_line(u->nodes != NULL ? u->nodes[0] : NULL, line, sizeof(line));
+    return toffee_fail(st, TOFFEE_ERR_TRACE, "%s\n  first seen at %s, then at %s%s", message,
+                       at_first, at_second, line);
 }
 
 /* ---- looking -------------------------------------------------------------------------------- */
@@ -324,13 +342,15 @@ static toffee_code
 unify_attributes(toffee_unifier *u, toffee_status *st)
 {
     TOFFEE_VEC(const char *) moved = {0};
+    TOFFEE_VEC(size_t) points = {0}; /* where each is another for the first time */
     const toffee_node *first = u->nodes[0];
 
     for (size_t i = 0; i < first->attrs.n; i++) {
         const toffee_attr *attr = &first->attrs.data[i];
         bool same = true;
+        size_t p = 0;
 
-        for (size_t p = 1; same && p < u->n; p++) {
+        while (same && ++p < u->n) {
             const toffee_attr *other = toffee_node_attr(u->nodes[p], attr->name->text);
 
             same = other != NULL;
@@ -338,7 +358,8 @@ unify_attributes(toffee_unifier *u, toffee_status *st)
                 TOFFEE_RETURN_IF_ERROR(same_attr(attr, other, &same, st));
             }
         }
-        if (!same && !TOFFEE_VEC_PUSH(u->arena, &moved, attr->name->text)) {
+        if (!same && (!TOFFEE_VEC_PUSH(u->arena, &moved, attr->name->text) ||
+                      !TOFFEE_VEC_PUSH(u->arena, &points, p))) {
             return toffee_fail_nomem(st);
         }
     }
@@ -351,7 +372,7 @@ unify_attributes(toffee_unifier *u, toffee_status *st)
         }
     }
     for (size_t i = 0; i < moved.n; i++) {
-        TOFFEE_RETURN_IF_ERROR(toffee_unifier_attribute(u, moved.data[i], st));
+        TOFFEE_RETURN_IF_ERROR(toffee_unifier_attribute(u, moved.data[i], points.data[i], st));
     }
     return TOFFEE_OK;
 }
