@@ -102,6 +102,7 @@ class _Twins:
     def trace(self) -> tuple[_core.Graph, Any]:
         self.module = _models.module_of(self.model)
         self.before = _verify._State(self.module)
+        self.dice = torch.get_rng_state()
         first = Run(self.request.sizes, is_first=True)
         self.tracer(self.args, self.kwargs, first)
         with _undone(self.module):
@@ -122,6 +123,7 @@ class _Twins:
         """Trace at SIZES, from the state that the model had at first."""
         run = Run(sizes, tuple(sorted(self.sources)), skip=None if self.computes else self.shapes)
         self.before.put_back()
+        torch.set_rng_state(self.dice)  # what is drawn shall not differ for being drawn later
         args, kwargs = self._arguments(sizes)
         self.tracer(args, kwargs, run)
         return run
@@ -176,22 +178,81 @@ class _Twins:
     # ---- one graph -------------------------------------------------------------------------------
 
     def _unified(self, first: Run) -> _core.Graph:
-        """One graph of the runs that did the same, held against the others by its results."""
+        """One graph of the runs that did the same, held against the others by its results. Where
+        that does not do, once more with runs at further sizes: they make out of too few that did
+        the same enough of them, and tell apart numbers that were the same so far."""
         runs = [first, *(self._try(wanted) for wanted in self._points())]
-        same = _largest(runs, lambda run: tuple(run.operators()))
-        if not self._all_move(same):
-            head = same[0]
-            raise self._diverged(head, next(run for run in runs if run not in same))
         runs += self._ends()
-        runs = self._recorded(runs, same)
-        same = _largest(runs, _signature)
-        if not self._all_move(same):
+        try:
+            return self._of_some(runs)
+        except DynamicShapeError:
+            further = self._further()
+            if not further:
+                raise
+        self.sources.clear()
+        return self._of_some([*(self._run(run.sizes) for run in runs), *further])
+
+    def _of_some(self, runs: Sequence[Run]) -> _core.Graph:
+        """One graph for what all RUNS do. What is done from some size on, or at every other one,
+        makes several groups of runs: the graph of one of these may compute it all."""
+        groups = self._groups(runs, Run.operators)
+        if not groups:
+            same = _largest(runs, lambda run: tuple(run.operators()))
+            raise self._diverged(same[0], next(run for run in runs if run not in same))
+        refused: DynamicShapeError | None = None
+        for same in groups:
+            if refused is not None:  # graphs are spent, and the calls counted otherwise
+                self.sources.clear()
+                runs = [self._run(run.sizes) for run in runs]
+            try:
+                return self._of_group(runs, same)
+            except DynamicShapeError as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
+    def _of_group(self, runs: Sequence[Run], same: Sequence[Run]) -> _core.Graph:
+        """One graph, of those of RUNS that do what SAME do."""
+        runs = self._recorded(list(runs), same)
+        groups = self._groups(runs, _signature)
+        if not groups:
+            same = _largest(runs, _signature)
             raise self._lowered_otherwise(same[0], next(run for run in runs if run not in same))
-        graph, used = self._unify_most(same)
+        refused: DynamicShapeError | None = None
+        for same in groups:
+            try:
+                graph, used = self._unify_most(same)
+                for run in runs:
+                    if run not in used:
+                        self._compare(graph, run, used[1])
+                return graph
+            except DynamicShapeError as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
+    def _groups(self, runs: Sequence[Run], kind: Callable[[Run], Sequence[str]]) -> list[list[Run]]:
+        """The RUNS that are of one KIND, where these are enough; the largest group first."""
+        groups: dict[tuple[str, ...], list[Run]] = {}
         for run in runs:
-            if run not in used:
-                self._compare(graph, run, used[1])
-        return graph
+            groups.setdefault(tuple(kind(run)), []).append(run)
+        enough = [group for group in groups.values() if self._all_move(group)]
+        return sorted(enough, key=len, reverse=True)
+
+    def _further(self) -> list[Run]:
+        """Runs at sizes that there was no need of so far, as many as the model takes."""
+        if self.examples:
+            return []
+        others = self._others()
+        runs = []
+        for at in range(3, max(map(len, others))):
+            try:
+                runs.append(self._run(_apart([mine[at:] or mine for mine in others])))
+            except _core.Error:
+                raise
+            except Exception as error:
+                _log.info("the model refuses a size: %s", error)
+        return runs
 
     def _recorded(self, runs: list[Run], same: Sequence[Run]) -> list[Run]:
         """RUNS once more, with the calls recorded that made other data at other sizes."""
@@ -347,8 +408,7 @@ class _Twins:
         moved, twice. The caller's own sizes are too often round: a multiple of a block, or 1."""
         if self.examples:
             return [[self._sizes_of(example)] for example in self.examples]
-        sizes = self.request.sizes
-        others = [_others(dim, size) for dim, size in zip(self.request.dims, sizes, strict=True)]
+        others = self._others()
         together = [
             [_apart([mine[at + more :] or mine for mine in others]) for more in range(_ATTEMPTS)]
             for at in range(3)
@@ -361,6 +421,11 @@ class _Twins:
             for i, mine in enumerate(others)
         ]
         return [together[0], *(wanted for wanted in alone if wanted), *together[1:]]
+
+    def _others(self) -> list[list[int]]:
+        """For each symbol, sizes to try other than the caller's, best first."""
+        pairs = zip(self.request.dims, self.request.sizes, strict=True)
+        return [_others(dim, size) for dim, size in pairs]
 
 
 def _signature(run: Run) -> tuple[str, ...]:
