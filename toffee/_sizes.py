@@ -29,6 +29,11 @@ _log = logging.getLogger("toffee")
 #: in common, so that n // 2, (n + 1) // 2 and n // 4 are told apart.
 _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
 
+#: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
+#: at and after the multiples of 2, 3 and 4.
+_MORE = (6, 4, 9, 2, 11, 8, 5, 3, 12, 7)
+_FEW_OPERATORS = 100
+
 #: How many runs that did the same speak for a graph.
 _LEAST = 3
 
@@ -181,7 +186,7 @@ class _Twins:
         """One graph of the runs that did the same, held against the others by its results. Where
         that does not do, once more with runs at further sizes: they make out of too few that did
         the same enough of them, and tell apart numbers that were the same so far."""
-        runs = [first, *(self._try(wanted) for wanted in self._points())]
+        runs = [first, *(self._try(wanted) for wanted in self._points()), *self._more(first)]
         runs += self._ends()
         try:
             return self._of_some(runs)
@@ -355,6 +360,23 @@ class _Twins:
                     raise
                 except Exception as error:  # a model need not take every size
                     _log.info("the model refuses %s=%d: %s", dim.name, end, error)
+        return runs
+
+    def _more(self, first: Run) -> list[Run]:
+        """Further runs of a small model, at sizes that it takes: what it computes with sizes is
+        the better told, the more of them are seen."""
+        if self.examples or len(first.journal) > _FEW_OPERATORS:
+            return []
+        runs = []
+        for at in range(len(_MORE)):
+            sizes = tuple(
+                _MORE[(at * (1, 3, 7, 9)[i % 4] + i) % len(_MORE)] * dim.multiple_of
+                for i, dim in enumerate(self.request.dims)
+            )
+            if not all(map(_dims.Dim.allows, self.request.dims, sizes)):
+                continue
+            with contextlib.suppress(DynamicShapeError):
+                runs.append(self._try([sizes]))
         return runs
 
     def _compare(self, graph: _core.Graph, run: Run, usual: Run) -> None:
