@@ -70,7 +70,9 @@ nitpick_ignore_regex = [
     # Standard-library names as annotations say them.
     (_TYPES, r"(Any|BinaryIO|Buffer|Callable|Iterable|Iterator|Mapping|ModuleType|Sequence)"),
     # Names for type checkers only: what a run takes (Rep.run says it), and "the same as given".
-    (_TYPES, r"(base\.)?Inputs|toffee\.lowering\._F"),
+    (_TYPES, r"(base\.)?Inputs|toffee\.lowering\._F|toffee\._symbols\.Sizes"),
+    # Types of arguments whose docstrings say what they may be, as the source spells them.
+    (_TYPES, r"_dims\.Dim|_progress\.Callback|_torch_onnx\.TorchOnnxKeywords"),
     # The fields of a parent's docstring, which Sphinx shows with the child.
     (_TYPES, r"input_names"),
 ]

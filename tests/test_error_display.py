@@ -348,7 +348,10 @@ def script(tmp_path: Path, text: str, *options: str) -> subprocess.CompletedProc
     )
 
 
-EXPORT = "import io, torch, net\ntorch.toffee.export(net.Net(), torch.ones(2, 3), io.BytesIO(), progress=False)\n"
+EXPORT = (
+    "import io, torch, net\n"
+    "torch.toffee.export(net.Net(), torch.ones(2, 3), io.BytesIO(), progress=False)\n"
+)
 
 
 def test_python_prints_the_lines_of_a_warning_and_of_an_error(tmp_path):

@@ -29,6 +29,11 @@ _log = logging.getLogger("toffee")
 #: in common, so that n // 2, (n + 1) // 2 and n // 4 are told apart.
 _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
 
+#: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
+#: at and after the multiples of 2, 3 and 4.
+_MORE = (6, 4, 9, 2, 11, 8, 5, 3, 12, 7)
+_FEW_OPERATORS = 100
+
 #: How many runs that did the same speak for a graph.
 _LEAST = 3
 
@@ -102,6 +107,7 @@ class _Twins:
     def trace(self) -> tuple[_core.Graph, Any]:
         self.module = _models.module_of(self.model)
         self.before = _verify._State(self.module)
+        self.dice = torch.get_rng_state()
         first = Run(self.request.sizes, is_first=True)
         self.tracer(self.args, self.kwargs, first)
         with _undone(self.module):
@@ -122,6 +128,7 @@ class _Twins:
         """Trace at SIZES, from the state that the model had at first."""
         run = Run(sizes, tuple(sorted(self.sources)), skip=None if self.computes else self.shapes)
         self.before.put_back()
+        torch.set_rng_state(self.dice)  # what is drawn shall not differ for being drawn later
         args, kwargs = self._arguments(sizes)
         self.tracer(args, kwargs, run)
         return run
@@ -176,22 +183,81 @@ class _Twins:
     # ---- one graph -------------------------------------------------------------------------------
 
     def _unified(self, first: Run) -> _core.Graph:
-        """One graph of the runs that did the same, held against the others by its results."""
-        runs = [first, *(self._try(wanted) for wanted in self._points())]
-        same = _largest(runs, lambda run: tuple(run.operators()))
-        if not self._all_move(same):
-            head = same[0]
-            raise self._diverged(head, next(run for run in runs if run not in same))
+        """One graph of the runs that did the same, held against the others by its results. Where
+        that does not do, once more with runs at further sizes: they make out of too few that did
+        the same enough of them, and tell apart numbers that were the same so far."""
+        runs = [first, *(self._try(wanted) for wanted in self._points()), *self._more(first)]
         runs += self._ends()
-        runs = self._recorded(runs, same)
-        same = _largest(runs, _signature)
-        if not self._all_move(same):
+        try:
+            return self._of_some(runs)
+        except DynamicShapeError:
+            further = self._further()
+            if not further:
+                raise
+        self.sources.clear()
+        return self._of_some([*(self._run(run.sizes) for run in runs), *further])
+
+    def _of_some(self, runs: Sequence[Run]) -> _core.Graph:
+        """One graph for what all RUNS do. What is done from some size on, or at every other one,
+        makes several groups of runs: the graph of one of these may compute it all."""
+        groups = self._groups(runs, Run.operators)
+        if not groups:
+            same = _largest(runs, lambda run: tuple(run.operators()))
+            raise self._diverged(same[0], next(run for run in runs if run not in same))
+        refused: DynamicShapeError | None = None
+        for same in groups:
+            if refused is not None:  # graphs are spent, and the calls counted otherwise
+                self.sources.clear()
+                runs = [self._run(run.sizes) for run in runs]
+            try:
+                return self._of_group(runs, same)
+            except DynamicShapeError as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
+    def _of_group(self, runs: Sequence[Run], same: Sequence[Run]) -> _core.Graph:
+        """One graph, of those of RUNS that do what SAME do."""
+        runs = self._recorded(list(runs), same)
+        groups = self._groups(runs, _signature)
+        if not groups:
+            same = _largest(runs, _signature)
             raise self._lowered_otherwise(same[0], next(run for run in runs if run not in same))
-        graph, used = self._unify_most(same)
+        refused: DynamicShapeError | None = None
+        for same in groups:
+            try:
+                graph, used = self._unify_most(same)
+                for run in runs:
+                    if run not in used:
+                        self._compare(graph, run, used[1])
+                return graph
+            except DynamicShapeError as error:
+                refused = refused or error
+        assert refused is not None
+        raise refused
+
+    def _groups(self, runs: Sequence[Run], kind: Callable[[Run], Sequence[str]]) -> list[list[Run]]:
+        """The RUNS that are of one KIND, where these are enough; the largest group first."""
+        groups: dict[tuple[str, ...], list[Run]] = {}
         for run in runs:
-            if run not in used:
-                self._compare(graph, run, used[1])
-        return graph
+            groups.setdefault(tuple(kind(run)), []).append(run)
+        enough = [group for group in groups.values() if self._all_move(group)]
+        return sorted(enough, key=len, reverse=True)
+
+    def _further(self) -> list[Run]:
+        """Runs at sizes that there was no need of so far, as many as the model takes."""
+        if self.examples:
+            return []
+        others = self._others()
+        runs = []
+        for at in range(3, max(map(len, others))):
+            try:
+                runs.append(self._run(_apart([mine[at:] or mine for mine in others])))
+            except _core.Error:
+                raise
+            except Exception as error:
+                _log.info("the model refuses a size: %s", error)
+        return runs
 
     def _recorded(self, runs: list[Run], same: Sequence[Run]) -> list[Run]:
         """RUNS once more, with the calls recorded that made other data at other sizes."""
@@ -296,6 +362,23 @@ class _Twins:
                     _log.info("the model refuses %s=%d: %s", dim.name, end, error)
         return runs
 
+    def _more(self, first: Run) -> list[Run]:
+        """Further runs of a small model, at sizes that it takes: what it computes with sizes is
+        the better told, the more of them are seen."""
+        if self.examples or len(first.journal) > _FEW_OPERATORS:
+            return []
+        runs = []
+        for at in range(len(_MORE)):
+            sizes = tuple(
+                _MORE[(at * (1, 3, 7, 9)[i % 4] + i) % len(_MORE)] * dim.multiple_of
+                for i, dim in enumerate(self.request.dims)
+            )
+            if not all(map(_dims.Dim.allows, self.request.dims, sizes)):
+                continue
+            with contextlib.suppress(DynamicShapeError):
+                runs.append(self._try([sizes]))
+        return runs
+
     def _compare(self, graph: _core.Graph, run: Run, usual: Run) -> None:
         """That GRAPH, whose traces are like USUAL, computes what the model does at the sizes of
         RUN, where it does other things on the way: a mask that is left out for one token, padding
@@ -347,8 +430,7 @@ class _Twins:
         moved, twice. The caller's own sizes are too often round: a multiple of a block, or 1."""
         if self.examples:
             return [[self._sizes_of(example)] for example in self.examples]
-        sizes = self.request.sizes
-        others = [_others(dim, size) for dim, size in zip(self.request.dims, sizes, strict=True)]
+        others = self._others()
         together = [
             [_apart([mine[at + more :] or mine for mine in others]) for more in range(_ATTEMPTS)]
             for at in range(3)
@@ -361,6 +443,11 @@ class _Twins:
             for i, mine in enumerate(others)
         ]
         return [together[0], *(wanted for wanted in alone if wanted), *together[1:]]
+
+    def _others(self) -> list[list[int]]:
+        """For each symbol, sizes to try other than the caller's, best first."""
+        pairs = zip(self.request.dims, self.request.sizes, strict=True)
+        return [_others(dim, size) for dim, size in pairs]
 
 
 def _signature(run: Run) -> tuple[str, ...]:

@@ -248,8 +248,8 @@ def _version(tensor: torch.Tensor) -> int:
 
 
 class _State:
-    """The attributes and buffers of a module at one moment, to come back to. Containers among the
-    attributes are not looked into."""
+    """The attributes, buffers and hooks of a module at one moment, to come back to. Containers
+    among the attributes that are not nn.Module's own are not looked into."""
 
     def __init__(self, module: torch.nn.Module | None) -> None:
         import torch
@@ -259,6 +259,12 @@ class _State:
         self.parts = [part for part in every if not isinstance(part, script)]
         self.attributes = [dict(vars(part)) for part in self.parts]
         self.buffers = [dict(part._buffers) for part in self.parts]
+        own = [key for key, value in vars(torch.nn.Module()).items() if isinstance(value, dict)]
+        #: Hooks, most of all: a model that adds its own in its first run says so in an attribute.
+        self.containers = [
+            [(part.__dict__[key], dict(part.__dict__[key])) for key in own if key in part.__dict__]
+            for part in self.parts
+        ]
         named = [buffer for buffers in self.buffers for buffer in buffers.values()]
         self.values = {id(b): (b, b.detach().clone()) for b in named if b is not None}
 
@@ -272,6 +278,12 @@ class _State:
             vars(part).update(attributes)
             part._buffers.clear()
             part._buffers.update(buffers)
+        for container, items in (pair for pairs in self.containers for pair in pairs):
+            if len(container) != len(items) or any(
+                container[k] is not items[k] for k in items if k in container
+            ):
+                container.clear()
+                container.update(items)
         with torch.no_grad():
             for buffer, value in self.values.values():
                 buffer.copy_(value)

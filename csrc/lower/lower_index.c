@@ -171,6 +171,66 @@ lower_unbind(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return TOFFEE_OK;
 }
 
+/* The value that PARTS are all slices of along *AXIS, in order and without that axis; NULL: there is
+ * none. */
+static toffee_value *
+unbound_from(const toffee_lowering *lo, toffee_value *const *parts, size_t n, int64_t *axis)
+{
+    toffee_value *whole = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const toffee_node *node = parts[i] != NULL ? parts[i]->producer : NULL;
+        const toffee_attr *at = node != NULL ? toffee_node_attr(node, "axis") : NULL;
+        const int64_t *index = NULL;
+
+        if (node == NULL || !toffee_str_is(node->op_type, "Gather") || node->inputs.n != 2 ||
+            toffee_value_rank(node->inputs.data[1]) != 0 ||
+            toffee_value_dtype(node->inputs.data[1]) != TOFFEE_DTYPE_INT64) {
+            return NULL;
+        }
+        index = (const int64_t *)toffee_const_data(lo, node->inputs.data[1]);
+        if (index == NULL || *index != (int64_t)i || (i != 0 && node->inputs.data[0] != whole) ||
+            (i != 0 && (at != NULL ? at->i : 0) != *axis)) {
+            return NULL;
+        }
+        whole = node->inputs.data[0];
+        *axis = at != NULL ? at->i : 0;
+    }
+    return whole != NULL && toffee_value_dim(whole, (int32_t)*axis) == (int64_t)n ? whole : NULL;
+}
+
+/* A list of all samples of a batch, put together again: no number of nodes that is the batch's.
+ * *OUT is NULL for other lists. */
+static toffee_code
+cat_unbound(toffee_lowering *lo, toffee_value *const *parts, size_t n, int64_t axis,
+            toffee_value **out, toffee_status *st)
+{
+    int64_t perm[TOFFEE_MAX_RANK];
+    int64_t dims[TOFFEE_MAX_RANK];
+    int64_t from = 0;
+    toffee_value *whole = unbound_from(lo, parts, n, &from);
+    int32_t rank = whole != NULL ? toffee_value_rank(whole) : 0;
+    int32_t k = 0;
+
+    *out = NULL;
+    if (whole == NULL) {
+        return TOFFEE_OK;
+    }
+    for (int32_t i = 0; i < rank; i++) { /* the list's axis in front of the one that grows */
+        if (k == axis) {
+            perm[k++] = from;
+        }
+        if (i != from) {
+            perm[k++] = i;
+        }
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_transpose(lo, whole, perm, &whole, st));
+    toffee_value_dims(whole, dims);
+    dims[axis] *= dims[axis + 1];
+    memmove(&dims[axis + 1], &dims[axis + 2], (size_t)(rank - axis - 2) * sizeof(*dims));
+    return toffee_reshape(lo, whole, dims, rank - 1, out, st);
+}
+
 /* aten::cat(tensors, dim) -> Concat, each part cast to the common dtype. Empty tensors of one
  * dimension are passed over, as PyTorch has done since before it had others. */
 static toffee_code
@@ -180,6 +240,7 @@ lower_cat(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     const toffee_result *result = &call->results[0];
     toffee_value **parts = NULL;
     toffee_value *out = NULL;
+    int64_t axis = 0;
     size_t n = 0;
 
     if (tensors == NULL || tensors->kind != TOFFEE_ARG_VALUES) {
@@ -203,8 +264,11 @@ lower_cat(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     if (n == 0) {
         return TOFFEE_DECLINED;
     }
-    TOFFEE_RETURN_IF_ERROR(toffee_concat(
-        lo, parts, n, toffee_axis(toffee_call_int(call, "dim", 0), result->rank), &out, st));
+    axis = toffee_axis(toffee_call_int(call, "dim", 0), result->rank);
+    TOFFEE_RETURN_IF_ERROR(cat_unbound(lo, parts, n, axis, &out, st));
+    if (out == NULL) {
+        TOFFEE_RETURN_IF_ERROR(toffee_concat(lo, parts, n, axis, &out, st));
+    }
     return toffee_lower_return(lo, call, 0, out, st);
 }
 

@@ -194,6 +194,20 @@ weight_of(const toffee_expr *size)
     return size != NULL ? weight : SIZE_MAX;
 }
 
+/* Has all of the nodes at hand take a 0 for a size of 0, if one of them does. */
+static toffee_code
+share_allowzero(toffee_unifier *u, bool *allows, toffee_status *st)
+{
+    *allows = false;
+    for (size_t p = 0; p < u->n; p++) {
+        *allows = *allows || toffee_node_attr(u->nodes[p], "allowzero") != NULL;
+    }
+    for (size_t p = 0; p < u->n && *allows; p++) {
+        TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(u->nodes[p], "allowzero", 1, st));
+    }
+    return TOFFEE_OK;
+}
+
 /* 0 where an axis stays as it is, -1 for one of the others, and numbers. */
 static toffee_code
 slot_reshape(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *st)
@@ -205,14 +219,19 @@ slot_reshape(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status
     int32_t rest = -1;
     size_t weight = 0;
     int64_t number = 0;
+    bool allows_zero = false;
 
     TOFFEE_RETURN_IF_ERROR(target_samples(u, &samples, &rank, st));
-    if (rank < 0 || toffee_node_attr(u->nodes[0], "allowzero") != NULL) {
-        return slot_items(u, s, out, st);
+    TOFFEE_RETURN_IF_ERROR(share_allowzero(u, &allows_zero, st));
+    if (rank < 0) {
+        return fail_slot(u, s, st);
     }
     TOFFEE_RETURN_IF_ERROR(new_exprs(u, (size_t)rank, &exprs, st));
     for (int32_t i = 0; i < rank; i++) {
         TOFFEE_RETURN_IF_ERROR(toffee_unifier_fit(u, samples + (size_t)i * u->n, &exprs[i], st));
+        if (allows_zero) { /* neither 0 nor -1 stands for something else */
+            continue;
+        }
         if (exprs[i] != NULL && toffee_expr_is_number(exprs[i], &number)) {
             if (number == 0) {
                 return fail_slot(u, s, st); /* it would mean something else */

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from dynamic_cases import Dynamic, Sizes
@@ -48,7 +49,7 @@ def check(row_of: Dynamic) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             path = os.path.join(folder, "m.onnx")
             start = time.perf_counter()
-            export(model, args, path, kwargs=kwargs)
+            export(copy.deepcopy(model), args, path, kwargs=kwargs)
             row["static_s"] = round(time.perf_counter() - start, 3)
             graph = toffee.load(path)
             row["static_nodes"] = len(graph.node)
@@ -150,9 +151,8 @@ def _compare(
             name = f"output {i} of {len(expected)} at {sizes}"
             error = difference_of(result, to_numpy(wanted), name)
             if not error <= tolerance:
-                bound = 2 * _own_error(model, row_of.case, names, symbols, sizes, wanted, i)
-                if not error <= bound:
-                    raise Mismatch(f"{name} is off by {error:.2g} of its scale")
+                exact = _exact(model, row_of.case, names, symbols, sizes)[i]
+                error = _error_by_sample(result, wanted, exact, tolerance, f"{name} ({error:.2g})")
             row["error"] = max(row["error"], float(f"{error:.2g}"))
         row["sizes"].append(sizes)
     if len(row["sizes"]) < row_of.enough:
@@ -166,23 +166,40 @@ def _results(model: torch.nn.Module, args: Any, kwargs: Any) -> list[torch.Tenso
     return [leaf.clone() for leaf in tensors(output)]
 
 
-def _own_error(
+def _exact(
     model: torch.nn.Module,
     case: Case,
     names: list[str],
     symbols: Mapping[str, Mapping[int, str]],
     sizes: Sizes,
-    wanted: torch.Tensor,
-    number: int,
+) -> list[torch.Tensor]:
+    """What MODEL computes in the next better precision."""
+    better = torch.float64 if case.dtype == torch.float32 else torch.float32
+    args, kwargs = _arguments(dataclasses.replace(case, dtype=better), names, symbols, sizes)
+    return _results(copy.deepcopy(model).to(better), args, kwargs)
+
+
+def _error_by_sample(
+    result: np.ndarray, wanted: torch.Tensor, exact: torch.Tensor, tolerance: float, name: str
 ) -> float:
-    """How far PyTorch itself is from what it computes in double precision, of the scale; at most
-    2 %. See zoo_check."""
-    if case.dtype != torch.float32 or not wanted.is_floating_point():
-        return 0.0
-    double = dataclasses.replace(case, dtype=torch.float64)
-    args, kwargs = _arguments(double, names, symbols, sizes)
-    exact = _results(copy.deepcopy(model).double(), args, kwargs)[number]
-    return min(float((exact - wanted).abs().max() / exact.abs().max()), 0.02)
+    """The largest difference of any sample, of its own scale; raises Mismatch. A sample for which
+    PyTorch itself is more than 2 % from EXACT, a better precision, has no right answer: random
+    weights make the last layers of some deep networks depend on the last bits of the first ones.
+    At most half of them may be so."""
+    worst, n_chaotic = 0.0, 0
+    for mine, its, right in zip(result, to_numpy(wanted), exact, strict=True):
+        own = float((right - torch.as_tensor(its.astype(np.float64))).abs().max())
+        own /= float(right.abs().max()) or 1.0
+        if own > 0.02:
+            n_chaotic += 1
+            continue
+        error = difference_of(mine, its, name)
+        if not error <= max(tolerance, 2 * own):
+            raise Mismatch(f"{name} is off by {error:.2g} of its scale")
+        worst = max(worst, error)
+    if 2 * n_chaotic > len(result):
+        raise Mismatch(f"{name}: PyTorch is not sure of {n_chaotic} of {len(result)} samples")
+    return worst
 
 
 # ---- arguments of other sizes --------------------------------------------------------------------

@@ -1,0 +1,173 @@
+"""What a random program over sizes has to come to: a graph that computes what eager PyTorch does at
+sizes that were not traced, or a refusal that says where or at which sizes.
+
+What begins past the largest size that the model was run at (``x[:, :50]`` where 13 was the largest)
+cannot be seen by running it. So a program with a fixed threshold is held to its word up to that
+size in each symbol; all others also at sizes beyond.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zlib
+from collections.abc import Iterator
+from random import Random
+
+import onnxruntime
+import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+from exported import as_numpy, compare
+from size_data import SizeProgram
+
+import toffee
+from toffee import _dims, _sizes
+from toffee.backend import torch as torch_backend
+from toffee.torch_toffee import export
+
+TOLERANCE = 1e-4
+N_COMBINATIONS = 7
+
+#: Sizes that a symbol is given: one, both parities, primes, multiples, and large ones.
+CHOICES = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    19,
+    20,
+    23,
+    24,
+    29,
+    32,
+    37,
+    40,
+)
+
+
+class _Watch(TorchDispatchMode):
+    """Notes whether a tensor without elements comes up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_empty = False
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for leaf in pytree.tree_leaves((args, result)):
+            self.has_empty |= isinstance(leaf, torch.Tensor) and leaf.numel() == 0
+        return result
+
+
+def largest(size: int) -> int:
+    """The largest size that a model exported at SIZE is sure to be run at."""
+    return max(size, *_sizes._others(_dims.Dim("n"), size)[:3])
+
+
+def combinations(program: SizeProgram) -> Iterator[dict[str, int]]:
+    """Sizes to compare at."""
+    base = dict(program.base)
+    random = Random(zlib.crc32(repr((program.inputs, program.base)).encode()))
+    limit = {s: largest(size) if program.has_threshold else CHOICES[-1] for s, size in base.items()}
+    room = {s: [n for n in CHOICES if n <= most] for s, most in limit.items()}
+    yield dict.fromkeys(base, 1)
+    yield dict.fromkeys(base, 2)
+    yield {s: most for s, most in limit.items()}
+    for _ in range(N_COMBINATIONS - 3):
+        yield {s: random.choice(sizes) for s, sizes in room.items()}
+    one = random.choice(list(base))
+    yield {s: 1 if s == one else random.choice(room[s]) for s in base}
+
+
+def check_size_program(program: SizeProgram) -> str | None:
+    """Export PROGRAM with open sizes and compare at others.
+
+    Returns
+    -------
+    None when all is equal (integers and booleans bit for bit, floats within TOLERANCE of the value
+    and of the output's scale); the text of the error when the export was refused.
+
+    Raises
+    ------
+    AssertionError
+        The graph computes something else, or is no valid graph, or a refusal says neither a line
+        nor sizes.
+    Exception
+        Whatever else goes wrong: that is a failure, too.
+    """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            export(
+                program.module(),
+                program.arguments(dict(program.base), 0),
+                buffer,
+                format="onnx",
+                dynamic_dims=program.dynamic_dims,
+            )
+        except toffee.Error as error:
+            text = f"{type(error).__name__}: {error}"
+            assert re.search(r"size_program\.py:\d|\b[nmk]=\d", text), f"says no place: {text}"
+            return text
+    data = buffer.getvalue()
+    graph = toffee.loads(data)
+    toffee.checker.check_graph(graph)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    n_compared = 0
+    with torch_backend.prepare(graph) as rep:
+        for seed, sizes in enumerate(combinations(program), 1):
+            watch = _Watch()
+            try:
+                with torch.inference_mode(), warnings.catch_warnings(), watch:
+                    warnings.simplefilter("ignore")
+                    leaves = program.module()(*program.arguments(sizes, seed))
+            except Exception:  # PyTorch does not take these sizes: the graph may do anything
+                continue
+            if not all(map(_is_tame, leaves)):
+                continue
+            values = dict(
+                zip((t.name for t in program.inputs), program.arguments(sizes, seed), strict=True)
+            )
+            feeds = {name: as_numpy(values[name]) for name in names}
+            runs = {
+                "ONNX Runtime": lambda feeds=feeds: session.run(None, feeds),
+                "toffee.backend.torch": lambda values=values: rep.run([values[n] for n in names]),
+            }
+            for who, run in runs.items():
+                try:
+                    results = list(run())
+                except Exception:
+                    if watch.has_empty:  # not all runtimes take tensors without elements
+                        continue
+                    raise
+                assert len(results) == len(leaves)
+                for i, (result, leaf) in enumerate(zip(results, leaves, strict=True)):
+                    what = f"{who}, output {i} ({program.results[i]}) at {sizes}"
+                    result = as_numpy(result) if isinstance(result, torch.Tensor) else result
+                    compare(result, as_numpy(leaf), TOLERANCE, TOLERANCE, what)
+            n_compared += 1
+    return None
+
+
+def _is_tame(leaf: torch.Tensor) -> bool:
+    return not leaf.is_floating_point() or bool((leaf.abs() < 1e6).all())
