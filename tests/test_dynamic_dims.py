@@ -390,7 +390,11 @@ def test_dynamic_shapes_reach_keyword_arguments():
 @pytest.mark.parametrize(
     ("said", "error", "message"),
     [
-        ({"x": {0: BATCH, 1: 2 * BATCH}}, ValueError, "computed from another one cannot be declare"),
+        (
+            {"x": {0: BATCH, 1: 2 * BATCH}},
+            ValueError,
+            "computed from another one cannot be declare",
+        ),
         ({"x": {0: 2.5}}, TypeError, "dynamic_shapes of 'x' has a float, which is no dimension"),
         ({"x": {7: BATCH}}, ValueError, "dynamic_shapes: 'x' has no axis 7: it has 3"),
         ({"x": BATCH}, TypeError, r"dynamic_shapes\['x'\] is a "),
