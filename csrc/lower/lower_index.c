@@ -171,8 +171,8 @@ lower_unbind(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     return TOFFEE_OK;
 }
 
-/* The value that PARTS are all slices of along *AXIS, in order and without that axis; NULL: there is
- * none. */
+/* The value that PARTS are all slices of along *AXIS, in order and without that axis; NULL: there
+ * is none. */
 static toffee_value *
 unbound_from(const toffee_lowering *lo, toffee_value *const *parts, size_t n, int64_t *axis)
 {

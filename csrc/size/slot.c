@@ -298,6 +298,35 @@ from_end(toffee_unifier *u, const toffee_expr *expr, const toffee_expr *size, bo
     return TOFFEE_OK;
 }
 
+/* A slice that ends before what was padded, x[:, :-pad], ends where the size was that was padded:
+ * *EXPR becomes that symbol if it was seen so at all points. Without a pad -0 would be nothing at
+ * all, which models step around by a branch; had one not, a run without a pad would be among these.
+ */
+static toffee_code
+before_padding(toffee_unifier *u, const toffee_expr *size, const toffee_expr **expr,
+               toffee_status *st)
+{
+    int64_t *ends = toffee_arena_calloc(u->arena, u->n, sizeof(*ends));
+    const toffee_expr *end = NULL;
+
+    if (ends == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    for (size_t p = 0; p < u->n; p++) {
+        ends[p] = (*expr)->samples[p];
+        if (size == NULL || ends[p] >= 0) {
+            return TOFFEE_OK;
+        }
+        ends[p] += size->samples[p];
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_unifier_fit(u, ends, &end, st));
+    if (end != NULL && end->n == 1 && end->terms[0].n == 1 && end->terms[0].coefficient == 1 &&
+        end->terms[0].atoms[0]->kind == TOFFEE_ATOM_SYMBOL) {
+        *expr = end;
+    }
+    return TOFFEE_OK;
+}
+
 /* Starts (input 1) and ends (input 2). */
 static toffee_code
 slot_slice(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *st)
@@ -320,6 +349,10 @@ slot_slice(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *
         }
         if (step < 0 || toffee_expr_is_number(exprs[i], NULL)) {
             continue;
+        }
+        if (s->index == 2) {
+            TOFFEE_RETURN_IF_ERROR(
+                before_padding(u, toffee_unifier_size(u, data, axis), &exprs[i], st));
         }
         TOFFEE_RETURN_IF_ERROR(
             from_end(u, exprs[i], toffee_unifier_size(u, data, axis), &is_end, &exprs[i], st));

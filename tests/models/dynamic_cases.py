@@ -84,7 +84,11 @@ def _transformers(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
 
 _BATCHES = _zip(batch=(1, 2, 5, 7))
 
-_OF_IMAGES = _zip(batch=(1, 2, 5, 7), height=(72, 129, 66, 90), width=(104, 80, 150, 75))
+_OF_IMAGES = _zip(
+    batch=(1, 2, 5, 7, 6, 4, 8),
+    height=(72, 129, 66, 90, 77, 100, 65),
+    width=(104, 80, 150, 75, 64, 70, 83),
+)
 
 #: Nets of convolutions whose head pools whatever there is to 1, and those with no head.
 _ANY_SIDE = (

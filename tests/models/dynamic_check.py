@@ -33,6 +33,10 @@ from toffee.torch_toffee import export
 TRACED, OTHER = 1, 2  # seeds; those behind OTHER are for what is longer
 
 
+class Unsure(Exception):
+    """PyTorch itself has no answer here: see _error_by_sample."""
+
+
 def check(row_of: Dynamic) -> dict[str, Any]:
     """Export the model of ROW_OF with open sizes and compare it at several.
 
@@ -147,16 +151,20 @@ def _compare(
         results = session.run(None, feeds)
         if len(results) != len(expected):
             raise Mismatch(f"{len(results)} outputs, and PyTorch has {len(expected)}")
-        for i, (result, wanted) in enumerate(zip(results, expected, strict=True)):
-            name = f"output {i} of {len(expected)} at {sizes}"
-            error = difference_of(result, to_numpy(wanted), name)
-            if not error <= tolerance:
-                exact = _exact(model, row_of.case, names, symbols, sizes)[i]
-                error = _error_by_sample(result, wanted, exact, tolerance, f"{name} ({error:.2g})")
-            row["error"] = max(row["error"], float(f"{error:.2g}"))
+        try:
+            for i, (result, wanted) in enumerate(zip(results, expected, strict=True)):
+                name = f"output {i} of {len(expected)} at {sizes}"
+                error = difference_of(result, to_numpy(wanted), name)
+                if not error <= tolerance:
+                    exact = _exact(model, row_of.case, names, symbols, sizes)[i]
+                    error = _error_by_sample(result, wanted, exact, tolerance, name)
+                row["error"] = max(row["error"], float(f"{error:.2g}"))
+        except Unsure as error:
+            refusal = str(error)
+            continue
         row["sizes"].append(sizes)
     if len(row["sizes"]) < row_of.enough:
-        raise Mismatch(f"PyTorch takes only {len(row['sizes'])} of the sizes; not {refusal}")
+        raise Mismatch(f"only {len(row['sizes'])} of the sizes tell anything; not {refusal}")
 
 
 def _results(model: torch.nn.Module, args: Any, kwargs: Any) -> list[torch.Tensor]:
@@ -185,7 +193,7 @@ def _error_by_sample(
     """The largest difference of any sample, of its own scale; raises Mismatch. A sample for which
     PyTorch itself is more than 2 % from EXACT, a better precision, has no right answer: random
     weights make the last layers of some deep networks depend on the last bits of the first ones.
-    At most half of them may be so."""
+    Sizes where most of them are so say nothing; raises Unsure."""
     worst, n_chaotic = 0.0, 0
     for mine, its, right in zip(result, to_numpy(wanted), exact, strict=True):
         own = float((right - torch.as_tensor(its.astype(np.float64))).abs().max())
@@ -198,7 +206,7 @@ def _error_by_sample(
             raise Mismatch(f"{name} is off by {error:.2g} of its scale")
         worst = max(worst, error)
     if 2 * n_chaotic > len(result):
-        raise Mismatch(f"{name}: PyTorch is not sure of {n_chaotic} of {len(result)} samples")
+        raise Unsure(f"{name}: PyTorch is not sure of {n_chaotic} of {len(result)} samples")
     return worst
 
 
