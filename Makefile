@@ -16,7 +16,7 @@ CC_SOURCES := $(wildcard toffee/backend/c2/*.cc)
 # The tests use one thread each: the machines have few cores, and pytest uses them.
 TEST_ENV := OMP_NUM_THREADS=1 PYTHONHASHSEED=0
 
-.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models test-wheel wheel wheels compatibility bench screenshots notebooks docs lint format fuzz fuzz-load fuzz-programs sanitize clean
+.PHONY: help setup demo demo-c2 caffe2 test test-c2 test-opinfo test-models test-wheel wheel wheels compatibility bench screenshots notebooks docs lint format fuzz fuzz-load fuzz-programs fuzz-sizes sanitize clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -110,13 +110,18 @@ format: $(VENV)/.made
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_SOURCES) $(CC_SOURCES)
 
-# make fuzz    both below
-fuzz: fuzz-programs fuzz-load
+# make fuzz    all three below
+fuzz: fuzz-programs fuzz-sizes fuzz-load
 
 # make fuzz-programs  N random programs (20000) against eager PyTorch, on all cores
 N ?= 20000
 fuzz-programs: setup
 	$(TEST_ENV) $(BIN)/python tests/fuzz/run_programs $(N)
+
+# make fuzz-sizes  N_SIZES random programs that compute with sizes (10000), with open sizes
+N_SIZES ?= 10000
+fuzz-sizes: setup
+	$(TEST_ENV) $(BIN)/python tests/fuzz/run_size_programs $(N_SIZES)
 
 # make fuzz-load  libFuzzer on the reader for FUZZ_SECONDS (60); needs clang
 FUZZ_SECONDS ?= 60

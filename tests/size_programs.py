@@ -596,9 +596,8 @@ class SizeAuthor:
             head = f"if {a} {self.pick('<>')} {self.pick((3, 5, 6, 8, 10, 12, 20, 50))}:"
         if kind == 4 and self.chance(2):
             self.next_threshold = False
-            self.put(
-                f"{name} = {t}\nfor i in range({self.pick((a, '2', f'{a} // 4'))}):\n    {name} = {name} + i"
-            )
+            times = self.pick((a, "2", f"{a} // 4"))
+            self.put(f"{name} = {t}\nfor i in range({times}):\n    {name} = {name} + i")
         else:
             then = self.pick((f"{t} * 2", f"{t}", f"{t} + {a}"))
             self.put(f"{name} = {t}\n{head}\n    {name} = {then} + 1")

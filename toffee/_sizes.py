@@ -30,8 +30,8 @@ _log = logging.getLogger("toffee")
 _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
 
 #: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
-#: at and after the multiples of 2, 3 and 4.
-_MORE = (6, 4, 9, 2, 11, 8, 5, 3, 12, 7)
+#: at and after the multiples of 2, 3 and 4; and some that are far from these.
+_MORE = (6, 4, 9, 2, 19, 11, 8, 5, 26, 3, 12, 7, 16)
 _FEW_OPERATORS = 100
 
 #: How many runs that did the same speak for a graph.

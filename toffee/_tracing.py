@@ -39,6 +39,49 @@ class Witness(_core.Witness, TorchFunctionMode):
     """Sees values that leave a trace without an ATen call. The body is empty as the Tracer's is."""
 
 
+class Slices(TorchFunctionMode):
+    """Has ``x[:, :n]`` slice also where n is the whole size.
+
+    PyTorch leaves such a slice out, and so at one size there would be an operator that there is not
+    at another.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in _INDEXED and not kwargs and isinstance(args[0], torch.Tensor):
+            view, index = _sliced(args[0], args[1])
+            args = (view, index, *args[2:])
+        return func(*args, **(kwargs or {}))
+
+
+_INDEXED = frozenset({torch.Tensor.__getitem__, torch.Tensor.__setitem__})
+
+
+def _sliced(tensor: torch.Tensor, index: Any) -> tuple[torch.Tensor, Any]:
+    """TENSOR[INDEX] in two steps: with its slices taken, and what is left of the index."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    kinds = {type(item) for item in items}
+    if slice not in kinds or not kinds <= {int, slice, type(None), type(Ellipsis)}:
+        return tensor, index
+    if sum(item is Ellipsis for item in items) > 1:
+        return tensor, index
+    n_axes = sum(type(item) in (int, slice) for item in items)
+    axis = 0
+    for i, item in enumerate(items):
+        if item is Ellipsis:
+            axis += tensor.dim() - n_axes
+        elif type(item) is slice and axis < tensor.dim():
+            bounds = (item.start, item.stop, item.step)
+            is_plain = all(bound is None or type(bound) is int for bound in bounds)
+            if is_plain and bounds != (None, None, None) and (item.step is None or item.step > 0):
+                step = 1 if item.step is None else item.step
+                tensor = torch.ops.aten.slice.Tensor(tensor, axis, item.start, item.stop, step)
+                items[i] = slice(None)
+        axis += type(item) in (int, slice)
+    return tensor, tuple(items)
+
+
 _BAKED = "the graph has it as it was in this run"
 _LEAKS = {
     "a value": f"takes a value that depends on an input out of the trace: {_BAKED}",
@@ -372,7 +415,7 @@ MODULE_CALL = getattr(
 )
 
 
-def recording(tracer: Tracer) -> contextlib.ExitStack:
+def recording(tracer: Tracer, is_twin: bool = False) -> contextlib.ExitStack:
     """Both doors open: the context in which the model runs."""
     witness = Witness()
     witness.watch(tracer, _READERS)
@@ -383,6 +426,8 @@ def recording(tracer: Tracer) -> contextlib.ExitStack:
     stack.enter_context(_switches.exporting)
     stack.enter_context(tracer)
     stack.enter_context(witness)
+    if is_twin:
+        stack.enter_context(Slices())
     return stack
 
 

@@ -582,7 +582,7 @@ def _trace(
             _models.ordinary_state(module, state.values()),
             _models.mode_of(module, how.training, parts),
             journal.dice(_models.definition(model)),
-            _tracing.recording(tracer),
+            _tracing.recording(tracer, run is not None),
         ):
             try:
                 output = _run(model, call)

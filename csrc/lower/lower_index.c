@@ -64,7 +64,7 @@ lower_slice(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         start = slice_bound(start, size);
         end = slice_bound(end, size);
     }
-    if (start == 0 && end == INT64_MAX && step == 1) {
+    if (start == 0 && end == INT64_MAX && step == 1 && !lo->is_twin) {
         return toffee_lower_return(lo, call, 0, self, st);
     }
     TOFFEE_RETURN_IF_ERROR(toffee_const_int(lo, start, &inputs[1], st));
@@ -99,8 +99,30 @@ lower_narrow(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 
 /* ---- several parts -------------------------------------------------------------------------- */
 
+/* Largest size along which even parts are taken for those of a size that moves. */
+#define MAX_MOVING 47
+
+/* The parts of CALL along AXIS as a Slice each, in which how many there are at another size does
+ * not show. */
+static toffee_code
+lower_parts(toffee_lowering *lo, const toffee_call *call, toffee_value *self, int32_t axis,
+            toffee_status *st)
+{
+    toffee_range range = {.axis = axis, .step = 1};
+    toffee_value *part = NULL;
+
+    for (size_t i = 0; i < call->n_results; i++) {
+        range.count = call->results[i].dims[axis];
+        TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, self, &range, 1, &part, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_lower_return(lo, call, i, part, st));
+        range.start += range.count;
+    }
+    return TOFFEE_OK;
+}
+
 /* aten::split, split_with_sizes, chunk, tensor_split(self, …, dim) -> Split, one output a part. An
- * even chunk says how many parts, everything else how large they are. */
+ * even chunk says how many parts, everything else how large they are. Where the number of parts may
+ * be another at another size: Slice. */
 static toffee_code
 lower_split(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -119,12 +141,18 @@ lower_split(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         toffee_call_value(call, "tensor_indices_or_sections") != NULL) {
         return TOFFEE_DECLINED;
     }
-    if (call->n_results == 1) {
-        return toffee_lower_return(lo, call, 0, self, st);
-    }
     axis = toffee_axis(toffee_call_int(call, "dim", 0), toffee_value_rank(self));
     for (size_t i = 0; i < call->n_results; i++) {
         sizes[i] = call->results[i].dims[axis];
+    }
+    if (lo->is_twin &&
+        (toffee_call_has(call, "split_size") || toffee_call_int(call, "chunks", 0) > 2) &&
+        (sizes[0] != sizes[call->n_results - 1] ||
+         toffee_value_dim(self, (int32_t)axis) <= MAX_MOVING)) {
+        return lower_parts(lo, call, self, (int32_t)axis, st);
+    }
+    if (call->n_results == 1) {
+        return toffee_lower_return(lo, call, 0, self, st);
     }
     /* The last part of num_outputs may be smaller, which says it for any size; runtimes differ. */
     even = (sizes[0] == sizes[call->n_results - 1] || lo->is_twin) && sizes[0] != 0 &&

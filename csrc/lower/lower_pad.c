@@ -110,6 +110,7 @@ lower_pad(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     }
     wraps = strcmp(mode, "wrap") == 0;
     plan_make(&plan, pads, n, dims, toffee_value_rank(self), !wraps);
+    plan.grows = plan.grows || (lo->is_twin && n != 0 && plan.n_ranges == 0);
     if (wraps) {
         TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, self, plan.ranges, plan.n_ranges, &self, st));
     }

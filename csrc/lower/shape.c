@@ -23,9 +23,10 @@ toffee_slice(toffee_lowering *lo, toffee_value *value, const toffee_range *range
         int64_t last = start + (range->count - 1) * range->step;
         bool to_the_end = range->step > 0 ? last >= size - range->step : last + range->step < 0;
 
-        if (start == 0 && range->step == 1 && range->count == size) {
-            continue;
+        if (start == 0 && range->step == 1 && range->count == size && !lo->is_twin) {
+            continue; /* at another size it may cut */
         }
+        to_the_end = to_the_end && (range->step < 0 || !lo->is_twin);
         columns[0][n_cut] = range->start;
         columns[1][n_cut] = last + range->step;
         if (range->count == 0) {

@@ -448,18 +448,52 @@ is_all(const toffee_value *value, int64_t number)
     return true;
 }
 
-/* A slice from the first to the last element, which is what x[:, :n] is where n is its size: what
- * reads it reads x. Not if the graph returns it. */
+/* Whether the ends of the Slice at hand are those of what it is of: past any, or fixed sizes. */
+static bool
+is_to_the_end(const toffee_unifier *u)
+{
+    const toffee_node *node = u->nodes[0];
+    const toffee_tensor *ends = node->inputs.data[2]->tensor;
+    const toffee_tensor *axes =
+        node->inputs.n > 3 && node->inputs.data[3] != NULL ? node->inputs.data[3]->tensor : NULL;
+
+    if (is_all(node->inputs.data[2], INT64_MAX)) {
+        return true;
+    }
+    if (ends == NULL || axes == NULL || ends->data == NULL || axes->data == NULL ||
+        ends->dtype != TOFFEE_DTYPE_INT64 || axes->dtype != TOFFEE_DTYPE_INT64 ||
+        ends->n_elements != axes->n_elements) {
+        return false;
+    }
+    for (uint64_t i = 0; i < ends->n_elements; i++) {
+        int64_t axis = toffee_element_int(axes->dtype, axes->data, i);
+        const toffee_expr *size = toffee_unifier_size(u, node->inputs.data[0], (int32_t)axis);
+        int64_t end = toffee_element_int(ends->dtype, ends->data, i);
+        int64_t number = 0;
+
+        if (end != INT64_MAX &&
+            (size == NULL || !toffee_expr_is_number(size, &number) || end < number)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A slice from the first to the last element, which is what x[:, :n] is where n is its size, and a
+ * padding with nothing: what reads it reads x. Not if the graph returns it. */
 static toffee_code
-bypass_slice(toffee_unifier *u, bool *done, toffee_status *st)
+bypass(toffee_unifier *u, bool *done, toffee_status *st)
 {
     const toffee_node *node = u->nodes[0];
     toffee_value *out = node->outputs.data[0];
+    bool is_slice = toffee_str_is(node->op_type, "Slice") && node->inputs.n >= 3 &&
+                    is_all(node->inputs.data[1], 0) && is_to_the_end(u) &&
+                    (node->inputs.n <= 4 || is_all(node->inputs.data[4], 1));
+    bool is_pad = toffee_str_is(node->op_type, "Pad") && node->inputs.n >= 2 &&
+                  is_all(node->inputs.data[1], 0);
 
     *done = false;
-    if (!toffee_str_is(node->op_type, "Slice") || node->inputs.n < 3 ||
-        !is_all(node->inputs.data[1], 0) || !is_all(node->inputs.data[2], INT64_MAX) ||
-        (node->inputs.n > 4 && !is_all(node->inputs.data[4], 1))) {
+    if (!is_slice && !is_pad) {
         return TOFFEE_OK;
     }
     for (size_t i = 0; i < u->graph->outputs.n; i++) {
@@ -523,7 +557,7 @@ unify_node(toffee_unifier *u, toffee_status *st)
             TOFFEE_RETURN_IF_ERROR(pair(u, outputs, st));
         }
     }
-    TOFFEE_RETURN_IF_ERROR(bypass_slice(u, &is_gone, st));
+    TOFFEE_RETURN_IF_ERROR(bypass(u, &is_gone, st));
     return is_gone || TOFFEE_VEC_PUSH(u->arena, &u->made, u->nodes[0]) ? TOFFEE_OK
                                                                        : toffee_fail_nomem(st);
 }
