@@ -539,6 +539,14 @@ def caffe2_emit(
 def caffe2_rules() -> list[tuple[str, str | None, str | None]]:
     """Rows of (operator, Caffe2's operators, ATen's function)."""
 
+def caffe2_import(
+    init: Buffer, predict: Buffer, inputs: list[tuple[str, int, tuple[int, ...]]], /
+) -> Graph:
+    """The graph of two nets; inputs are (name, dtype, dims)."""
+
+def caffe2_import_rules() -> list[tuple[str, str | None, str | None]]:
+    """Rows of (Caffe2's operator, ONNX's operators, what is refused)."""
+
 def check_graph(graph: Graph, /) -> None: ...
 def check_node(node: Node, /) -> None: ...
 def dtype_table() -> tuple[tuple[int, str, str | None, int], ...]: ...

@@ -48,6 +48,11 @@ def op(kind: str, inputs: str, outputs: str, **args) -> bytes:
     )
 
 
-def net(*ops: bytes) -> bytes:
-    """A NetDef."""
-    return _bytes(1, "net") + b"".join(_bytes(2, one) for one in ops)
+def net(*ops: bytes, inputs: str = "", outputs: str = "") -> bytes:
+    """A NetDef; INPUTS and OUTPUTS are its external ones, names with blanks between."""
+    return (
+        _bytes(1, "net")
+        + b"".join(_bytes(2, one) for one in ops)
+        + b"".join(_bytes(7, name) for name in inputs.split())
+        + b"".join(_bytes(8, name) for name in outputs.split())
+    )

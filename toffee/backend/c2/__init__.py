@@ -2,7 +2,8 @@
 
 Caffe2 lives on in the wheels of PyTorch up to 1.10; ``python -m toffee.backend.c2 install`` fetches
 it, once. It runs in a process of its own for each prepared graph: see :class:`C2Rep` for what that
-means. :func:`emit` and :func:`write_nets` turn a graph into Caffe2's nets and need none of that:
+means. :func:`emit` and :func:`write_nets` turn a graph into Caffe2's nets, :func:`read_nets` and
+:func:`load_nets` turn nets into a graph, and need none of that:
 
 >>> from toffee import helper
 >>> import toffee.backend.c2 as backend
@@ -16,6 +17,7 @@ True
 from __future__ import annotations
 
 from ._emit import INIT_NET, PREDICT_NET, emit, write_nets
+from ._import import load_nets, read_nets
 from ._process import RunTimeout
 from ._rep import C2Rep, prepare, run, run_node, supports_device
 
@@ -25,7 +27,9 @@ __all__ = [
     "C2Rep",
     "RunTimeout",
     "emit",
+    "load_nets",
     "prepare",
+    "read_nets",
     "run",
     "run_node",
     "supports_device",
