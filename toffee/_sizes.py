@@ -188,8 +188,9 @@ class _Twins:
         that does not do, once more with runs at further sizes: they make out of too few that did
         the same enough of them, and tell apart numbers that were the same so far."""
         points = self._points()
-        runs = self._sourced([first, self._try(points[0])])
-        runs += [self._try(wanted) for wanted in points[1:]]
+        ends = points[:: max(len(points) - 1, 1)]  # between these all sizes move
+        runs = self._sourced([first, *(self._try(wanted) for wanted in ends)])
+        runs += [self._try(wanted) for wanted in points[1:-1]]
         runs += [*self._more(first), *self._ends()]
         try:
             return self._of_some(runs)
@@ -265,11 +266,12 @@ class _Twins:
 
     def _sourced(self, runs: list[Run]) -> list[Run]:
         """RUNS, once more if calls among them made other data at other sizes: most of these show
-        in the first two, and what comes after records them at once."""
-        self.named = runs[0].operators()
-        if self.named != runs[1].operators():
+        in the first few, and what comes after records them at once."""
+        same = _largest(runs, lambda run: tuple(run.operators()))
+        if len(same) < 2:
             return runs
-        self.sources |= self._moved(runs)
+        self.named = same[0].operators()
+        self.sources |= self._moved(same)
         return [self._run(run.sizes) for run in runs] if self.sources else runs
 
     def _recorded(self, runs: list[Run], same: Sequence[Run]) -> list[Run]:
