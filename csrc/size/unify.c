@@ -479,8 +479,23 @@ is_to_the_end(const toffee_unifier *u)
     return true;
 }
 
-/* A slice from the first to the last element, which is what x[:, :n] is where n is its size, and a
- * padding with nothing: what reads it reads x. Not if the graph returns it. */
+/* Whether what comes out of the Expand at hand has the sizes of what goes in. */
+static bool
+is_as_large(const toffee_unifier *u)
+{
+    const toffee_twin *in = toffee_unifier_twin(u, u->nodes[0]->inputs.data[0]);
+    const toffee_twin *out = toffee_unifier_twin(u, u->nodes[0]->outputs.data[0]);
+    bool same = in != NULL && out != NULL && in->rank == out->rank && in->rank >= 0;
+
+    for (int32_t axis = 0; same && axis < in->rank; axis++) {
+        same = in->sizes[axis] == out->sizes[axis];
+    }
+    return same;
+}
+
+/* A slice from the first to the last element, which is what x[:, :n] is where n is its size, a
+ * padding with nothing, an expansion to what is there: what reads it reads x. Not if the graph
+ * returns it. */
 static toffee_code
 bypass(toffee_unifier *u, bool *done, toffee_status *st)
 {
@@ -491,9 +506,10 @@ bypass(toffee_unifier *u, bool *done, toffee_status *st)
                     (node->inputs.n <= 4 || is_all(node->inputs.data[4], 1));
     bool is_pad = toffee_str_is(node->op_type, "Pad") && node->inputs.n >= 2 &&
                   is_all(node->inputs.data[1], 0);
+    bool is_expand = toffee_str_is(node->op_type, "Expand") && is_as_large(u);
 
     *done = false;
-    if (!is_slice && !is_pad) {
+    if (!is_slice && !is_pad && !is_expand) {
         return TOFFEE_OK;
     }
     for (size_t i = 0; i < u->graph->outputs.n; i++) {
