@@ -100,6 +100,7 @@ class _Twins:
     examples: Sequence[tuple[Any, ...]]
     computes: bool = False
     sources: set[int] = field(default_factory=set)
+    named: list[str] = field(default_factory=list)  # the operators that SOURCES counts
     #: Lines that were another at a special size, in runs with the same nodes.
     suspects: tuple[_places.Place, ...] = ()
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
@@ -186,8 +187,11 @@ class _Twins:
         """One graph of the runs that did the same, held against the others by its results. Where
         that does not do, once more with runs at further sizes: they make out of too few that did
         the same enough of them, and tell apart numbers that were the same so far."""
-        runs = [first, *(self._try(wanted) for wanted in self._points()), *self._more(first)]
-        runs += self._ends()
+        points = self._points()
+        ends = points[:: max(len(points) - 1, 1)]  # between these all sizes move
+        runs = self._sourced([first, *(self._try(wanted) for wanted in ends)])
+        runs += [self._try(wanted) for wanted in points[1:-1]]
+        runs += [*self._more(first), *self._ends()]
         try:
             return self._of_some(runs)
         except DynamicShapeError:
@@ -206,7 +210,8 @@ class _Twins:
             raise self._diverged(same[0], next(run for run in runs if run not in same))
         refused: DynamicShapeError | None = None
         for same in groups:
-            if refused is not None:  # graphs are spent, and the calls counted otherwise
+            # Graphs are spent, and the calls counted otherwise.
+            if refused is not None or (self.sources and same[0].operators() != self.named):
                 self.sources.clear()
                 runs = [self._run(run.sizes) for run in runs]
             try:
@@ -258,6 +263,16 @@ class _Twins:
             except Exception as error:
                 _log.info("the model refuses a size: %s", error)
         return runs
+
+    def _sourced(self, runs: list[Run]) -> list[Run]:
+        """RUNS, once more if calls among them made other data at other sizes: most of these show
+        in the first few, and what comes after records them at once."""
+        same = _largest(runs, lambda run: tuple(run.operators()))
+        if len(same) < 2:
+            return runs
+        self.named = same[0].operators()
+        self.sources |= self._moved(same)
+        return [self._run(run.sizes) for run in runs] if self.sources else runs
 
     def _recorded(self, runs: list[Run], same: Sequence[Run]) -> list[Run]:
         """RUNS once more, with the calls recorded that made other data at other sizes."""
