@@ -123,20 +123,11 @@ def _torchvision(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
             yield f"{name}, any side", Dynamic(large, _of_image, _OF_LARGE_IMAGES)
         elif name.startswith(_ANY_SIDE) and "(" not in name:
             yield f"{name}, any side", Dynamic(case, _of_image, _OF_IMAGES)
-    yield from _reports()
 
 
 def _timm(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
     for name, case in cases.items():
         yield name, Dynamic(case, _of_batch, _BATCHES)
-
-
-# ---- reports -------------------------------------------------------------------------------------
-
-
-def _reports() -> Iterator[tuple[str, Dynamic]]:
-    """Models that torch.onnx.export was reported to fail on, as they were reported."""
-    return iter(())
 
 
 # ---- recurrent -----------------------------------------------------------------------------------
