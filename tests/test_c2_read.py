@@ -228,6 +228,7 @@ def test_shapes_that_do_not_fit_are_told_with_the_operator():
         ({"x": "abc"}, "must be a shape"),
         ({"x": (-1, 2)}, "must be a shape"),
         ([None], "an element of inputs must be a shape"),
+        ({"": (1,)}, "an empty name"),
         ({"x": (1,) * 65}, "too many axes"),
     ],
 )

@@ -86,6 +86,8 @@ def read_nets(
     >>> [node.op_type for node in again.node]
     ['Relu']
     """
+    if isinstance(inputs, Mapping) and "" in inputs:
+        raise ValueError("inputs has an empty name; a list has the inputs in order")
     pairs = inputs.items() if isinstance(inputs, Mapping) else [("", x) for x in inputs or ()]
     listed = [_described(name, value) for name, value in pairs]
     graph = _core.caffe2_import(init_net, predict_net, listed)
