@@ -112,6 +112,11 @@ def indexed(x):
     return x.gather(1, torch.arange(n).flip(0).expand_as(x)), x[:, torch.arange(n) // 2]
 
 
+def backwards(x):
+    n = x.shape[1]
+    return x[:, torch.arange(n - 1, -1, -1)], x[:, torch.arange(n - 1, 0, -2)]
+
+
 def outer(x):
     return x[:, :, None] @ x[:, None, :], torch.einsum("bi,bj->ij", x, x)
 
@@ -131,6 +136,7 @@ PROGRAMS = [
     halves,
     scalars,
     indexed,
+    backwards,
     outer,
 ]
 
