@@ -248,6 +248,27 @@ toffee_fit_division(const int64_t *v, const int64_t *e, size_t n, size_t distinc
 /* ---- remainders -------------------------------------------------------------------------------
  */
 
+/* Periods up to this are believed where one point alone speaks for them. */
+#define MAX_SURE_PERIOD 8
+
+/* Whether several numbers E lie in another period than most. */
+static bool
+is_wrapped_often(const int64_t *v, const int64_t *e, int64_t sign, size_t n,
+                 const toffee_remainder *fit)
+{
+    int64_t first = sign * e[0] + fit->k - (v[0] - fit->c);
+    size_t found[2] = {0, 0};
+    int64_t one[2] = {0, 0};
+
+    for (size_t p = 0; p < n; p++) {
+        size_t side = sign * e[p] + fit->k - (v[p] - fit->c) == first ? 0 : 1;
+
+        found[side] = found[side] == 0 ? 1 : found[side] + (e[p] != one[side]);
+        one[side] = found[side] == 1 ? e[p] : one[side];
+    }
+    return found[0] > 1 && found[1] > 1;
+}
+
 bool
 toffee_fit_remainder(const int64_t *v, const int64_t *e, int64_t sign, size_t n, size_t distinct,
                      toffee_remainder *out, bool *ambiguous)
@@ -283,5 +304,7 @@ toffee_fit_remainder(const int64_t *v, const int64_t *e, int64_t sign, size_t n,
         n_fits = 1;
     }
     *ambiguous = *ambiguous || n_fits > 1;
-    return n_fits == 1;
+    /* One point alone may be past some bound, min(n, 19), instead of in another period. */
+    return n_fits == 1 && (is_wrapped_often(v, e, sign, n, out) ||
+                           (out->c == 0 && out->k == 0 && out->d <= MAX_SURE_PERIOD));
 }
