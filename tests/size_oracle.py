@@ -8,12 +8,14 @@ size in each symbol; all others also at sizes beyond.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
+from unittest import mock
 
 import onnxruntime
 import torch
@@ -23,7 +25,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import toffee
-from toffee import _dims, _sizes
+from toffee import _sizes
 from toffee.backend import torch as torch_backend
 from toffee.torch_toffee import export
 
@@ -82,24 +84,36 @@ class _Watch(TorchDispatchMode):
         return result
 
 
-def largest(size: int) -> int:
-    """The largest size that a model exported at SIZE is sure to be run at."""
-    return max(size, *_sizes._others(_dims.Dim("n"), size)[:3], *_sizes._MORE)
+@contextlib.contextmanager
+def _sizes_that_run() -> Iterator[list[tuple[int, ...]]]:
+    """The sizes that an export runs its model at, and that it takes."""
+    found: list[tuple[int, ...]] = []
+    run = _sizes._Twins._run
+
+    def noted(self, sizes):
+        result = run(self, sizes)
+        found.append(sizes)
+        return result
+
+    with mock.patch.object(_sizes._Twins, "_run", noted):
+        yield found
 
 
-def combinations(program: SizeProgram) -> Iterator[dict[str, int]]:
-    """Sizes to compare at."""
+def combinations(program: SizeProgram, most: Sequence[int]) -> Iterator[dict[str, int]]:
+    """Sizes to compare at; MOST are the largest ones for a program with a threshold."""
     base = dict(program.base)
     random = Random(zlib.crc32(repr((program.inputs, program.base)).encode()))
-    limit = {s: largest(size) if program.has_threshold else CHOICES[-1] for s, size in base.items()}
-    room = {s: [n for n in CHOICES if n <= most] for s, most in limit.items()}
+    limit = dict.fromkeys(base, CHOICES[-1])
+    if program.has_threshold:
+        limit = {name: max(n, size) for (name, size), n in zip(base.items(), most, strict=True)}
+    room = {name: [n for n in CHOICES if n <= end] for name, end in limit.items()}
     yield dict.fromkeys(base, 1)
     yield dict.fromkeys(base, 2)
-    yield {s: most for s, most in limit.items()}
+    yield limit
     for _ in range(N_COMBINATIONS - 3):
-        yield {s: random.choice(sizes) for s, sizes in room.items()}
+        yield {name: random.choice(sizes) for name, sizes in room.items()}
     one = random.choice(list(base))
-    yield {s: 1 if s == one else random.choice(room[s]) for s in base}
+    yield {name: 1 if name == one else random.choice(room[name]) for name in base}
 
 
 def check_size_program(program: SizeProgram) -> str | None:
@@ -119,7 +133,7 @@ def check_size_program(program: SizeProgram) -> str | None:
         Whatever else goes wrong: that is a failure, too.
     """
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _sizes_that_run() as runs:
         warnings.simplefilter("ignore")
         try:
             export(
@@ -133,6 +147,12 @@ def check_size_program(program: SizeProgram) -> str | None:
             text = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
             assert re.search(r"size_program\.py:\d|\b[nmk]=\d", text), f"says no place: {text}"
             return text
+    # The symbols of the export are in the order in which they stand in the inputs.
+    order = [*dict.fromkeys(d for t in program.inputs for d in t.dims if isinstance(d, str))]
+    largest = {
+        name: max(column) for name, column in zip(order, zip(*runs, strict=True), strict=True)
+    }
+    most = [largest[name] for name, _ in program.base]
     data = buffer.getvalue()
     graph = toffee.loads(data)
     toffee.checker.check_graph(graph)
@@ -143,7 +163,7 @@ def check_size_program(program: SizeProgram) -> str | None:
     names = [value.name for value in session.get_inputs()]
     n_compared = 0
     with torch_backend.prepare(graph) as rep:
-        for seed, sizes in enumerate(combinations(program), 1):
+        for seed, sizes in enumerate(combinations(program, most), 1):
             watch = _Watch()
             try:
                 with torch.inference_mode(), warnings.catch_warnings(), watch:
@@ -157,13 +177,13 @@ def check_size_program(program: SizeProgram) -> str | None:
                 zip((t.name for t in program.inputs), program.arguments(sizes, seed), strict=True)
             )
             feeds = {name: as_numpy(values[name]) for name in names}
-            runs = {
+            backends = {
                 "ONNX Runtime": lambda feeds=feeds: session.run(None, feeds),
                 "toffee.backend.torch": lambda values=values: rep.run([values[n] for n in names]),
             }
             if watch.has_empty and CRASHES & {node.op_type for node in graph.node}:
-                del runs["ONNX Runtime"]
-            for who, run in runs.items():
+                del backends["ONNX Runtime"]
+            for who, run in backends.items():
                 try:
                     results = list(run())
                 except Exception:
