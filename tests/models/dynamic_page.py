@@ -28,8 +28,8 @@ Runtime, with its optimizations, gets arguments that were drawn anew; all output
 1e-3 of their scale (2e-2 in half precision) with integers equal. Where that is exceeded, samples
 are looked at one by one, against what PyTorch computes in the next better precision: one may be
 four times as far off as PyTorch itself is from that, and samples where PyTorch is off by more than
-2 % have no right answer and are passed over (random weights make some deep networks chaotic, most
-of all EfficientNets); sizes where most samples are such do not count.
+half of these bounds have no right answer and are passed over (random weights make some deep
+networks chaotic, most of all EfficientNets); sizes where most samples are such do not count.
 
 *Nodes* are those of the graph at the traced sizes, and of the graph for any size. Where a least
 size is given, the model was refused without: it does something else at smaller sizes
