@@ -60,6 +60,7 @@ test-opinfo: setup
 # make test-models  all models of torchvision, timm and transformers against their baseline
 test-models: setup
 	$(TEST_ENV) $(BIN)/python tests/models/run.py --check
+	$(TEST_ENV) $(BIN)/python tests/models/dynamic.py --check
 
 # make wheel   dist/: the source distribution, and from it a wheel for this interpreter
 wheel: setup

@@ -29,6 +29,7 @@ from toffee.torch_toffee import export
 
 TOLERANCE = 1e-4
 N_COMBINATIONS = 7
+MAX_ELEMENTS = 100_000
 
 #: Operators that end the process in ONNX Runtime 1.x where a tensor has no elements (a division by
 #: zero): there only the other backend is compared.
@@ -65,7 +66,7 @@ CHOICES = (
 
 
 class _Watch(TorchDispatchMode):
-    """Notes whether a tensor without elements comes up."""
+    """Notes whether a tensor without elements comes up, and ends what grows too large."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +75,10 @@ class _Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
         for leaf in pytree.tree_leaves((args, result)):
-            self.has_empty |= isinstance(leaf, torch.Tensor) and leaf.numel() == 0
+            if isinstance(leaf, torch.Tensor):
+                self.has_empty |= leaf.numel() == 0
+                if leaf.numel() > MAX_ELEMENTS:
+                    raise ValueError("too large to be compared in little time")
         return result
 
 
@@ -145,7 +149,7 @@ def check_size_program(program: SizeProgram) -> str | None:
                 with torch.inference_mode(), warnings.catch_warnings(), watch:
                     warnings.simplefilter("ignore")
                     leaves = program.module()(*program.arguments(sizes, seed))
-            except Exception:  # PyTorch does not take these sizes: the graph may do anything
+            except Exception:  # what PyTorch does not take, the graph may do anything with
                 continue
             if not all(map(_is_tame, leaves)):
                 continue

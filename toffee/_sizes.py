@@ -31,7 +31,7 @@ _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
 
 #: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
 #: at and after the multiples of 2, 3 and 4; and some that are far from these.
-_MORE = (6, 4, 9, 2, 19, 11, 8, 5, 26, 3, 12, 7, 16)
+_MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 7, 16)
 _FEW_OPERATORS = 100
 
 #: How many runs that did the same speak for a graph.
@@ -382,13 +382,23 @@ class _Twins:
         the better told, the more of them are seen."""
         if self.examples or len(first.journal) > _FEW_OPERATORS:
             return []
+        dims = self.request.dims
+        wanted = [
+            tuple(_MORE[(at * (1, 3, 7, 9)[i % 4] + i) % len(_MORE)] for i in range(len(dims)))
+            for at in range(len(_MORE))
+        ]
+        if len(dims) > 1:  # what is special for one alone, whatever the others are
+            wanted += [
+                tuple(1 if i == one else size for i in range(len(dims)))
+                for one in range(len(dims))
+                for size in (7, 8)
+            ]
         runs = []
-        for at in range(len(_MORE)):
+        for factors in wanted:
             sizes = tuple(
-                _MORE[(at * (1, 3, 7, 9)[i % 4] + i) % len(_MORE)] * dim.multiple_of
-                for i, dim in enumerate(self.request.dims)
+                factor * dim.multiple_of for factor, dim in zip(factors, dims, strict=True)
             )
-            if not all(map(_dims.Dim.allows, self.request.dims, sizes)):
+            if not all(map(_dims.Dim.allows, dims, sizes)):
                 continue
             with contextlib.suppress(DynamicShapeError):
                 runs.append(self._try([sizes]))

@@ -177,6 +177,7 @@ import_inputs(toffee_c2i *c, const toffee_c2_read_net *nets, const toffee_c2_imp
 {
     const toffee_c2_read_net *predict = &nets[1];
     toffee_ptrmap made = {0};
+    size_t next = 0; /* of inputs, among those without a name */
 
     for (size_t i = 0; i < nets[0].n_ops; i++) {
         for (size_t j = 0; j < nets[0].ops[i].n_outputs; j++) {
@@ -188,20 +189,37 @@ import_inputs(toffee_c2i *c, const toffee_c2_read_net *nets, const toffee_c2_imp
     for (size_t i = 0; i < predict->n_inputs; i++) {
         const toffee_str *name = predict->inputs[i];
         const toffee_c2_import_input *known = NULL;
+        bool open =
+            toffee_ptrmap_get(&made, name) == NULL && toffee_ptrmap_get(&c->reads, name) != NULL;
 
+        if (toffee_ptrmap_get(&c->fixed, name) != NULL) {
+            continue;
+        }
         for (size_t j = 0; j < n; j++) {
             known = toffee_str_is(name, inputs[j].name) ? &inputs[j] : known;
         }
-        if (toffee_ptrmap_get(&c->fixed, name) == NULL &&
-            (known != NULL || (toffee_ptrmap_get(&made, name) == NULL &&
-                               toffee_ptrmap_get(&c->reads, name) != NULL))) {
+        while (open && known == NULL && next < n) {
+            known = inputs[next].name[0] == 0 ? &inputs[next] : NULL;
+            next++;
+        }
+        if (open || known != NULL) {
             TOFFEE_RETURN_IF_ERROR(import_input(c, name, known));
+        }
+    }
+    for (; next < n; next++) {
+        if (inputs[next].name[0] == 0) {
+            return toffee_fail(c->st, TOFFEE_ERR_VALUE,
+                               "inputs= has more shapes than the nets have inputs, which are %zu",
+                               c->graph->inputs.n);
         }
     }
     for (size_t j = 0; j < n; j++) {
         const toffee_str *name =
             toffee_strpool_find(c->graph->pool, inputs[j].name, strlen(inputs[j].name));
 
+        if (inputs[j].name[0] == 0) {
+            continue;
+        }
         if (name == NULL || (toffee_ptrmap_get(&c->fixed, name) == NULL &&
                              toffee_ptrmap_get(&c->reads, name) == NULL)) {
             return toffee_fail(c->st, TOFFEE_ERR_VALUE,
@@ -319,10 +337,11 @@ import_output(toffee_c2i *c, const toffee_str *name)
                            "toffee understands makes",
                            c->net->file, name->text);
     }
-    for (size_t i = 0; i < c->graph->outputs.n; i++) {
-        if (c->graph->outputs.data[i] == value) {
-            return TOFFEE_OK;
-        }
+    if (toffee_ptrmap_get(&c->wanted, value) != NULL) {
+        return TOFFEE_OK;
+    }
+    if (!toffee_ptrmap_set(c->graph->arena, &c->wanted, value, value)) {
+        return toffee_fail_nomem(c->st);
     }
     return toffee_graph_add_output(c->graph, value, c->st);
 }
@@ -359,8 +378,9 @@ import_into(toffee_graph *graph, toffee_c2_bytes init, toffee_c2_bytes predict,
     TOFFEE_RETURN_IF_ERROR(toffee_c2_read(init.data, init.n, "init_net", graph, &nets[0], st));
     TOFFEE_RETURN_IF_ERROR(
         toffee_c2_read(predict.data, predict.n, "predict_net", graph, &nets[1], st));
-    if (nets[1].n_ops == 0) {
-        return toffee_fail(st, TOFFEE_ERR_FORMAT, "predict_net has no operators: is it a NetDef?");
+    if (nets[1].n_ops == 0 && nets[1].n_outputs == 0) {
+        return toffee_fail(st, TOFFEE_ERR_FORMAT,
+                           "predict_net has neither operators nor outputs: is it a NetDef?");
     }
     TOFFEE_RETURN_IF_ERROR(import_known(graph, nets, 2, st));
     graph->name = nets[1].name;

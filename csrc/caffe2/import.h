@@ -10,7 +10,7 @@
 
 /* What is known of an input of the net. */
 typedef struct {
-    const char *name;
+    const char *name; /* "": the first one that no other names, and so on in order */
     toffee_dtype dtype;
     const int64_t *dims;
     int32_t rank;

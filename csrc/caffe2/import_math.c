@@ -214,7 +214,7 @@ math_lined_up(toffee_c2i *c)
     if (axis < 0 || (rank_b == 1 && toffee_c2i_dim(c, b, 0) == 1)) {
         axis = rank_a - rank_b;
     }
-    if (c->rc == TOFFEE_OK && (axis < 0 || axis + rank_b > rank_a)) {
+    if (c->rc == TOFFEE_OK && (axis < 0 || axis > rank_a - rank_b)) {
         toffee_c2i_refuse(c, "its second input does not fit into the first at that axis");
     }
     if (c->rc != TOFFEE_OK || axis + rank_b == rank_a) {

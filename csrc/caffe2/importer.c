@@ -149,7 +149,8 @@ toffee_c2i_text(toffee_c2i *c, const char *name)
         importer_bad_arg(c, name, "a text");
         return "";
     }
-    text = toffee_arena_strndup(c->graph->arena, (const char *)arg->s.data, arg->s.n);
+    text = toffee_arena_strndup(c->graph->arena, arg->s.n != 0 ? (const char *)arg->s.data : "",
+                                arg->s.n);
     if (text == NULL) {
         toffee_c2i_nomem(c);
         return "";
@@ -167,7 +168,7 @@ importer_name(toffee_c2i *c, const char *stem)
     char *text = NULL;
 
     do {
-        text = toffee_arena_printf(c->graph->arena, "%.200s_%zu", stem, ++c->n_names);
+        text = toffee_arena_printf(c->graph->arena, "%s_%zu", stem, ++c->n_names);
     } while (text != NULL && toffee_strpool_find(c->graph->pool, text, strlen(text)) != NULL);
     name = text != NULL ? toffee_graph_intern(c->graph, text) : NULL;
     if (name == NULL) {

@@ -27,6 +27,7 @@ typedef struct {
     toffee_ptrmap writes; /* name -> how often it is still written, plus one, as a pointer */
     toffee_ptrmap reads;  /* name -> itself, if something reads it or wants it at the end */
     toffee_ptrmap fixed;  /* name -> itself: of an input, whose name no other value may get */
+    toffee_ptrmap wanted; /* toffee_value * -> itself, if it is an output of the graph */
     size_t n_names;       /* numbers given to names so far */
 } toffee_c2i;
 
@@ -95,6 +96,7 @@ toffee_value *toffee_c2i_const_number(toffee_c2i *c, double x, toffee_dtype dtyp
 
 /* ---- nodes ---- */
 
+/* Starts a node; what follows is about it: its inputs in order, attributes, which are copied. */
 void toffee_c2i_node(toffee_c2i *c, const char *op_type);
 void toffee_c2i_add(toffee_c2i *c, toffee_value *value);
 void toffee_c2i_set_int(toffee_c2i *c, const char *name, int64_t i);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "wire/reader.h"
+#include "wire/utf8.h"
 
 /* ---- the fields of caffe2.proto --------------------------------------------------------------
  */
@@ -75,9 +76,10 @@ read_name(net_source *src, toffee_reader *reader, const toffee_item *item, const
 {
     const char *text = (const char *)item->bytes.data;
 
-    if (item->bytes.n != 0 && memchr(text, 0, item->bytes.n) != NULL) {
+    if (item->bytes.n != 0 && (memchr(text, 0, item->bytes.n) != NULL ||
+                               !toffee_utf8_valid(item->bytes.data, item->bytes.n))) {
         return toffee_reader_fail(reader, item, TOFFEE_ERR_FORMAT, st,
-                                  "a name with a zero byte in it");
+                                  "a name with a zero byte in it, or that is not UTF-8");
     }
     *out = toffee_strpool_intern(src->graph->pool, item->bytes.n != 0 ? text : "", item->bytes.n);
     return *out != NULL ? TOFFEE_OK : toffee_fail_nomem(st);

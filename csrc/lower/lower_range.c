@@ -76,8 +76,9 @@ number_argument(const toffee_call *call, const char *name, int64_t fallback)
 }
 
 /* aten::arange(start = 0, end, step = 1)
- *   -> Range, in int64; or start + Range(n) * step in double where these are no whole numbers, with
- *      n as PyTorch has it: runtimes differ in the rounding of Range's. */
+ *   -> Range, in int64; or start + Range(n) * step: in double where these are no whole numbers,
+ * with n as PyTorch has it, since runtimes differ in the rounding of Range's; and downwards, where
+ *      ONNX Runtime makes Gather by Range a Slice, and takes its end -1 for the last element. */
 static toffee_code
 lower_arange(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -88,6 +89,8 @@ lower_arange(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     toffee_value *x = NULL;
     toffee_value *from = NULL;
     toffee_value *by = NULL;
+    toffee_dtype dtype = TOFFEE_DTYPE_UNDEFINED;
+    bool is_whole = false;
 
     if (call->n_results != 1 || !toffee_dtype_is_real(call->results[0].dtype) ||
         call->results[0].rank != 1) {
@@ -96,7 +99,9 @@ lower_arange(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     start = number_argument(call, "start", 0);
     end = number_argument(call, "end", 0);
     step = number_argument(call, "step", 1);
-    if (start.kind == TOFFEE_ARG_INT && end.kind == TOFFEE_ARG_INT && step.kind == TOFFEE_ARG_INT) {
+    is_whole =
+        start.kind == TOFFEE_ARG_INT && end.kind == TOFFEE_ARG_INT && step.kind == TOFFEE_ARG_INT;
+    if (is_whole && step.i > 0) {
         toffee_value *to = NULL;
 
         from = chain_argument(&chain, &start, TOFFEE_DTYPE_INT64);
@@ -105,14 +110,15 @@ lower_arange(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         x = chain_range(&chain, from, to, by, call->results[0].dims[0]);
         return toffee_chain_return(&chain, call, 0, x);
     }
-    if (!toffee_dtype_is_float(call->results[0].dtype)) {
+    if (!is_whole && !toffee_dtype_is_float(call->results[0].dtype)) {
         return TOFFEE_DECLINED;
     }
+    dtype = is_whole ? TOFFEE_DTYPE_INT64 : TOFFEE_DTYPE_DOUBLE;
     x = chain_count(&chain, call->results[0].dims[0]);
-    x = toffee_chain_cast(&chain, x, TOFFEE_DTYPE_DOUBLE);
-    by = chain_argument(&chain, &step, TOFFEE_DTYPE_DOUBLE);
+    x = toffee_chain_cast(&chain, x, dtype);
+    by = chain_argument(&chain, &step, dtype);
     x = toffee_chain_binary(&chain, "Mul", x, by);
-    from = chain_argument(&chain, &start, TOFFEE_DTYPE_DOUBLE);
+    from = chain_argument(&chain, &start, dtype);
     x = toffee_chain_binary(&chain, "Add", x, from);
     return toffee_chain_return(&chain, call, 0, x);
 }

@@ -6,6 +6,8 @@
 #include "lower/rnn.h"
 #include "lower/shape.h"
 
+#include <string.h>
+
 #define RNN_MAX_GATES 4
 
 typedef struct {
@@ -102,11 +104,13 @@ rnn_read(const toffee_lowering *lo, const toffee_call *call, const toffee_value 
     return r->hidden > 0 && r->n_state > 0 && rnn_read_initial(lo, call, r);
 }
 
-/* Whether each step is by itself: ONNX has no projections, and ONNX Runtime's kernels no double. */
+/* Whether each step is by itself: ONNX Runtime's kernels have no double; and where a projected
+ * state is given to sequences that end at different steps, the backward ones begin there. */
 static bool
 rnn_is_unrolled(const toffee_rnn *r)
 {
-    return r->is_projected || r->dtype == TOFFEE_DTYPE_DOUBLE;
+    return r->dtype == TOFFEE_DTYPE_DOUBLE ||
+           (r->is_projected && r->lengths != NULL && r->initial[0] != NULL && r->n_directions == 2);
 }
 
 /* ---- a layer as one node -------------------------------------------------------------------- */
@@ -230,6 +234,104 @@ rnn_emit(toffee_lowering *lo, const toffee_rnn *r, int64_t layer, toffee_value *
     return TOFFEE_OK;
 }
 
+/* ---- a projected layer ---------------------------------------------------------------------- */
+
+/* X with an axis of 1 in front, filled up with zeros to T steps: it is the first of them, or the
+ * last. */
+static toffee_code
+rnn_pad_steps(toffee_lowering *lo, toffee_value *x, int64_t n_steps, bool is_last,
+              toffee_value **out, toffee_status *st)
+{
+    const int64_t dims[3] = {n_steps, toffee_value_dim(x, 1), toffee_value_dim(x, 2)};
+    const int64_t pads[6] = {is_last ? n_steps - 1 : 0, 0, 0, is_last ? 0 : n_steps - 1, 0, 0};
+    toffee_value *amounts = NULL;
+    toffee_node *node = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_const_ints(lo, pads, 6, &amounts, st));
+    return toffee_emit_dims(lo, "Pad", TOFFEE_INPUTS(x, amounts), toffee_value_dtype(x), dims, 3,
+                            &node, out, st);
+}
+
+/* What the given states [D, N, O] add to the gates is what the weights of the state make of them,
+ * at the first step. So they come in as D * O more features of *INPUT [T, N, I], zero at other
+ * steps, and these weights beside those of the input: *WEIGHTS becomes [G * H, I + D * O]. */
+static toffee_code
+rnn_widen(toffee_lowering *lo, const toffee_rnn *r, int64_t layer, toffee_value *states,
+          toffee_value **input, toffee_value **weights, toffee_status *st)
+{
+    const int64_t none[2] = {r->n_gates * r->hidden, r->n_state};
+    toffee_value *features[3] = {*input};
+    toffee_value *zeros = NULL;
+    size_t n = (size_t)r->n_directions + 1;
+
+    if (n == 3) {
+        TOFFEE_RETURN_IF_ERROR(toffee_const_fill(lo, r->dtype, none, 2, 0, &zeros, st));
+    }
+    for (int64_t k = 0; k < r->n_directions; k++) {
+        const toffee_range own = {0, k, 1, 1};
+        toffee_value *parts[3] = {weights[k], zeros, zeros};
+
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_cast(lo, toffee_rnn_params(r, layer, k)[1], r->dtype, &parts[1 + k], st));
+        TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, parts[0], r->dtype, &parts[0], st));
+        TOFFEE_RETURN_IF_ERROR(toffee_concat(lo, parts, n, 1, &weights[k], st));
+        features[1 + k] = states;
+        if (n == 3) {
+            TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, states, &own, 1, &features[1 + k], st));
+        }
+        TOFFEE_RETURN_IF_ERROR(rnn_pad_steps(lo, features[1 + k], toffee_value_dim(*input, 0),
+                                             k == 1, &features[1 + k], st));
+    }
+    return toffee_concat(lo, features, n, 2, input, st);
+}
+
+/* A layer whose state is projected, h = P h', as one whose state is h': its weights of the state
+ * are R P, and what comes out is projected behind it. As rnn_emit but for O in place of H. */
+static toffee_code
+rnn_emit_projected(toffee_lowering *lo, const toffee_rnn *r, int64_t layer, toffee_value *input,
+                   toffee_value *const states[2], toffee_value *outputs[3], toffee_status *st)
+{
+    static const int64_t perm[3] = {0, 2, 1};
+    static const int64_t front[1] = {0};
+    toffee_chain chain = TOFFEE_CHAIN(lo, st);
+    toffee_value *params[2 * TOFFEE_RNN_MAX_PARAMS] = {NULL};
+    toffee_value *weights[2] = {NULL};
+    toffee_value *projections[2] = {NULL};
+    toffee_value *projection = NULL; /* [D, H, O] */
+    toffee_value *const own[2] = {NULL, states[1]};
+    size_t n_kept = r->n_params - 1;
+    toffee_rnn plain = *r;
+
+    for (int64_t k = 0; k < r->n_directions; k++) {
+        toffee_value *const *given = toffee_rnn_params(r, layer, k);
+        toffee_value *of_state = NULL;
+
+        weights[k] = given[0];
+        TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, given[1], r->dtype, &of_state, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, given[n_kept], r->dtype, &projection, st));
+        memcpy(params + (size_t)k * n_kept, given, n_kept * sizeof(*given));
+        params[(size_t)k * n_kept + 1] = toffee_chain_product(&chain, of_state, projection);
+        TOFFEE_RETURN_IF_ERROR(chain.rc);
+        TOFFEE_RETURN_IF_ERROR(toffee_unsqueeze(lo, projection, front, 1, &projections[k], st));
+    }
+    if (states[0] != NULL) {
+        TOFFEE_RETURN_IF_ERROR(rnn_widen(lo, r, layer, states[0], &input, weights, st));
+    }
+    for (int64_t k = 0; k < r->n_directions; k++) {
+        params[(size_t)k * n_kept] = weights[k];
+    }
+    plain.params = params;
+    plain.n_params = n_kept;
+    plain.n_layers = 1;
+    TOFFEE_RETURN_IF_ERROR(rnn_emit(lo, &plain, 0, input, own, outputs, st));
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_concat(lo, projections, (size_t)r->n_directions, 0, &projection, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_transpose(lo, projection, perm, &projection, st));
+    outputs[0] = toffee_chain_product(&chain, outputs[0], projection);
+    outputs[1] = toffee_chain_product(&chain, outputs[1], projection);
+    return chain.rc;
+}
+
 /* *VALUE [T, D, N, H] as [T, N, D * H], or as [N, T, D * H]. */
 static toffee_code
 rnn_join_directions(toffee_lowering *lo, bool batch_first, toffee_value **value, toffee_status *st)
@@ -314,7 +416,8 @@ rnn_lower_layers(toffee_lowering *lo, const toffee_call *call, const toffee_rnn 
             }
         }
         else {
-            TOFFEE_RETURN_IF_ERROR(rnn_emit(lo, r, layer, *value, initial, outputs, st));
+            TOFFEE_RETURN_IF_ERROR((r->is_projected ? rnn_emit_projected : rnn_emit)(
+                lo, r, layer, *value, initial, outputs, st));
             TOFFEE_RETURN_IF_ERROR(rnn_join_directions(lo, swaps, &outputs[0], st));
         }
         for (size_t i = 0; i < r->n_states; i++) {
@@ -364,7 +467,7 @@ rnn_lower_packed(toffee_lowering *lo, const toffee_call *call, toffee_status *st
  * behind where the batch comes first, since ONNX Runtime has no layout of 1; Concat of the last
  * states of all layers
  *
- * Projections and double are taken apart into steps. */
+ * Projections are products behind the layer. Double is taken apart into steps. */
 static toffee_code
 lower_rnn(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {

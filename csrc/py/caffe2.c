@@ -113,7 +113,8 @@ input_parse(PyObject *item, toffee_c2_import_input *out)
     if (!PyArg_ParseTuple(item, "siO!", &out->name, &dtype, &PyTuple_Type, &dims)) {
         return -1;
     }
-    if (PyTuple_GET_SIZE(dims) > TOFFEE_MAX_RANK || toffee_dtype_get((toffee_dtype)dtype) == NULL) {
+    if (PyTuple_GET_SIZE(dims) > TOFFEE_MAX_RANK ||
+        toffee_dtype_get((toffee_dtype)dtype) == toffee_dtype_get(TOFFEE_DTYPE_UNDEFINED)) {
         PyErr_Format(PyExc_ValueError, "input '%s' has too many axes, or a dtype that is none",
                      out->name);
         return -1;
@@ -248,13 +249,13 @@ PyMethodDef PyToffee_Caffe2Methods[] = {
     {"caffe2_emit", (PyCFunction)(void (*)(void))caffe2_emit, METH_VARARGS | METH_KEYWORDS,
      "caffe2_emit(graph, *, cuda=-1, prefer='caffe2', weights=True)\n--\n\n"
      "The graph as (init net, predict net, index of the node of each operator)."},
-    {"caffe2_rules", caffe2_rules, METH_NOARGS,
-     "caffe2_rules()\n--\n\nRows of (operator, Caffe2's operators, ATen's function)."},
     {"caffe2_import", caffe2_import, METH_VARARGS,
      "caffe2_import(init, predict, inputs, /)\n--\n\n"
      "The graph of two nets; inputs are (name, dtype, dims)."},
     {"caffe2_import_rules", caffe2_import_rules, METH_NOARGS,
      "caffe2_import_rules()\n--\n\n"
      "Rows of (Caffe2's operator, ONNX's operators, what is refused)."},
+    {"caffe2_rules", caffe2_rules, METH_NOARGS,
+     "caffe2_rules()\n--\n\nRows of (operator, Caffe2's operators, ATen's function)."},
     {NULL, NULL, 0, NULL},
 };

@@ -224,7 +224,8 @@ dialect_judge(const dialect_sights *seen, toffee_dialect *out, const char **fore
                  sights_have(seen, 12, TOFFEE_TAG_BYTES) || sights_have(seen, 13, TOFFEE_TAG_BYTES);
 
     if (seen->node_in_2 && !seen->broken && (seen->name_in_1 || text_in_7 || text_in_8)) {
-        *foreign = "a Caffe2 NetDef; toffee writes those but does not read them";
+        *foreign = "a Caffe2 NetDef; it takes two, init_net and predict_net: see "
+                   "toffee.backend.c2.load_nets, and toffee convert";
         return false;
     }
     if (!node_in_1 && (text_in_7 || seen->opset_in_8)) {

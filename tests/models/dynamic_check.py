@@ -116,6 +116,8 @@ def _export(
             export(copy.deepcopy(model), args, path, kwargs=kwargs, dynamic_dims=dims)
         except toffee.DynamicShapeError as error:
             refused = refused or error
+            if "does something else at" not in str(error):  # no matter of the smallest sizes
+                break
             continue
         row["export_s"] = round(time.perf_counter() - start, 3)
         return least
@@ -193,7 +195,8 @@ def _error_by_sample(
     """The largest difference of any sample, of its own scale; raises Mismatch. A sample for which
     PyTorch itself is more than 2 % from EXACT, a better precision, has no right answer: random
     weights make the last layers of some deep networks depend on the last bits of the first ones.
-    Sizes where most of them are so say nothing; raises Unsure."""
+    Of the others, one may be four times as far from PyTorch's as that is from EXACT: two ways of
+    rounding. Sizes where most have no answer say nothing; raises Unsure."""
     worst, n_chaotic = 0.0, 0
     for mine, its, right in zip(result, to_numpy(wanted), exact, strict=True):
         own = float((right - torch.as_tensor(its.astype(np.float64))).abs().max())
@@ -202,7 +205,7 @@ def _error_by_sample(
             n_chaotic += 1
             continue
         error = difference_of(mine, its, name)
-        if not error <= max(tolerance, 2 * own):
+        if not error <= max(tolerance, 4 * own):
             raise Mismatch(f"{name} is off by {error:.2g} of its scale")
         worst = max(worst, error)
     if 2 * n_chaotic > len(result):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING, Any
 
 from . import _common
 from ._common import Fault, Parsers, UsageError, about
+
+if TYPE_CHECKING:
+    from .._core import Graph
 
 _EXAMPLES = """
 toffee convert alexnet.toffee alexnet.onnx
 toffee convert alexnet.onnx alexnet.toffee --without-params
 toffee convert alexnet.toffee nets --to caffe2
+toffee convert nets alexnet.onnx --input 1x3x224x224
 cat m.onnx | toffee convert - - --to toffee > m.toffee
 """
 
@@ -26,7 +31,11 @@ def add(commands: Parsers) -> None:
         "Write a graph as ToffeeIR, as ONNX (for a name that ends in .onnx), or as Caffe2's\n"
         "nets. OUT is replaced in one step: after an error it is as it was.",
     )
-    parser.add_argument("file", metavar="FILE", help="'-' is standard input")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="'-' is standard input; or a folder with Caffe2's init_net.pb and predict_net.pb",
+    )
     parser.add_argument(
         "out", metavar="OUT", help="'-' is standard output; with --to caffe2 it is a folder"
     )
@@ -44,11 +53,62 @@ def add(commands: Parsers) -> None:
         help="for --to caffe2: its own operators (the default), or PyTorch's functions by its "
         "operator ATen",
     )
+    parser.add_argument(
+        "-i",
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]SHAPE",
+        help="for nets of Caffe2, which do not say it: of an input, such as 1x3x224x224 or "
+        "ids=8:int64; without a name, of the inputs in order; repeatable",
+    )
     parser.add_argument("--without-params", action="store_true", help="leave the initializers out")
     parser.add_argument(
         "--ir-version", type=int, choices=(1, 2), help="1: the operators and format of 2017"
     )
     _common.add_progress(parser)
+
+
+def _read(args: argparse.Namespace) -> Graph:
+    """The graph in FILE, be it a folder of nets."""
+    if not os.path.isdir(args.file):
+        if args.input:
+            raise UsageError("--input goes with a folder of Caffe2's nets only")
+        return _common.read(args.file)
+    # Not at the top: other formats need no backend.
+    from ..backend.c2._emit import INIT_NET, PREDICT_NET
+    from ..backend.c2._import import load_nets
+
+    for name in (INIT_NET, PREDICT_NET):
+        if not os.path.exists(os.path.join(args.file, name)):
+            raise Fault(f"{_common.title(args.file)}: a directory without {name}, Caffe2's net")
+    inputs = _inputs(args.input)
+    with about(args.file):
+        return load_nets(args.file, inputs=inputs)
+
+
+def _inputs(options: list[str]) -> dict[str, Any] | list[Any]:
+    """What the options --input say: by name, or in order."""
+    import numpy as np
+
+    from ._values import parse_shape, split_name
+
+    found: list[tuple[str | None, Any]] = []
+    for option in options:
+        name, text = split_name(option)
+        shape = parse_shape(text)
+        try:
+            dtype = np.dtype(shape.dtype or "float32")
+        except TypeError:
+            raise UsageError(f"{text!r}: NumPy has no dtype {shape.dtype}") from None
+        # Of no memory: only its shape and dtype are looked at.
+        found.append((name, np.broadcast_to(np.zeros((), dtype), shape.sizes)))
+    if all(name is None for name, _ in found):
+        return [value for _, value in found]
+    named = {name: value for name, value in found if name is not None}
+    if len(named) != len(found):
+        raise UsageError("--input: either all inputs have a name, each its own, or none has one")
+    return named
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -67,12 +127,12 @@ def _run(args: argparse.Namespace) -> None:
         # Not at the top: other formats need no backend.
         from ..backend.c2._emit import write_nets
 
-        graph = _common.read(args.file)
+        graph = _read(args)
         with about(args.file):
             write_nets(graph, args.out, args.device or "CPU", args.prefer or "caffe2")
         return
     target = _common.output_stream() if args.out == "-" else args.out
-    graph = _common.read(args.file)
+    graph = _read(args)
     with about(args.file):
         io.save(
             graph,

@@ -31,8 +31,9 @@ def _described(name: object, value: Any) -> tuple[str, int, tuple[int, ...]]:
     except (TypeError, ValueError):
         dims = (-1,)
     if any(not 0 <= size < 1 << 63 for size in dims):
+        which = f"inputs[{name!r}]" if name else "an element of inputs"
         raise ValueError(
-            f"inputs[{name!r}] must be a shape such as (1, 3, 224, 224), or an array, not {value!r}"
+            f"{which} must be a shape such as (1, 3, 224, 224), or an array, not {value!r}"
         )
     return name, dtype, dims
 
@@ -40,7 +41,7 @@ def _described(name: object, value: Any) -> tuple[str, int, tuple[int, ...]]:
 def read_nets(
     init_net: bytes | bytearray | memoryview,
     predict_net: bytes | bytearray | memoryview,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | Sequence[Any] | None = None,
 ) -> Graph:
     """Turn Caffe2's two nets into a graph. Needs no Caffe2.
 
@@ -49,10 +50,12 @@ def read_nets(
     init_net, predict_net : bytes-like
         Serialized ``caffe2.NetDef``. They are not copied: weights that lie in one piece are shared
         and the graph keeps the bytes.
-    inputs : mapping of str to shape or array, optional
-        Shape, or shape and dtype, of inputs of ``predict_net``: ``{"data": (1, 3, 224, 224)}``, which
-        means float32, or an array whose ``shape`` and ``dtype`` count. A blob named here is an
-        input even if ``init_net`` makes it, as Caffe2's ``mobile_exporter`` has it.
+    inputs : mapping of str to shape or array, or a sequence of these, optional
+        Shape, or shape and dtype, of inputs of ``predict_net``: ``{"data": (1, 3, 224, 224)}``,
+        which means float32, or an array whose ``shape`` and ``dtype`` count. A sequence has them in
+        the order of the net's inputs. A blob named here is an input even if ``init_net`` makes it,
+        as Caffe2's ``mobile_exporter`` has it. Without, inputs have no type, and operators that
+        ask for sizes are refused.
 
     Returns
     -------
@@ -83,7 +86,10 @@ def read_nets(
     >>> [node.op_type for node in again.node]
     ['Relu']
     """
-    listed = [_described(name, value) for name, value in (inputs or {}).items()]
+    if isinstance(inputs, Mapping) and "" in inputs:
+        raise ValueError("inputs has an empty name; a list has the inputs in order")
+    pairs = inputs.items() if isinstance(inputs, Mapping) else [("", x) for x in inputs or ()]
+    listed = [_described(name, value) for name, value in pairs]
     graph = _core.caffe2_import(init_net, predict_net, listed)
     return shape_inference.infer_shapes(graph)
 
@@ -102,7 +108,7 @@ def _mapped(path: str | os.PathLike[str]) -> bytes | memoryview:
 def load_nets(
     init_net: str | os.PathLike[str],
     predict_net: str | os.PathLike[str] | None = None,
-    inputs: Mapping[str, Sequence[int] | Any] | None = None,
+    inputs: Mapping[str, Any] | Sequence[Any] | None = None,
 ) -> Graph:
     """Read ``init_net.pb`` and ``predict_net.pb``: what :func:`write_nets` and Caffe2 wrote.
 
@@ -112,7 +118,7 @@ def load_nets(
         The net that makes the weights, or a folder with both files.
     predict_net : path
         The net that computes; left out for a folder.
-    inputs : mapping of str to shape or array, optional
+    inputs : mapping of str to shape or array, or a sequence of these, optional
         As for :func:`read_nets`, and so are what is returned and the errors.
 
     Raises

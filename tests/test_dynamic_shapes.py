@@ -1,0 +1,510 @@
+"""One graph for any size: small models, at sizes that no trace had, against eager PyTorch and under
+ONNX Runtime; and what is refused, with the line."""
+
+from __future__ import annotations
+
+import io
+import random
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import toffee
+from toffee import Dim
+from toffee.torch_toffee import export
+
+
+def exported(model, args, dims, **keywords) -> bytes:
+    buffer = io.BytesIO()
+    keywords.setdefault("format", "onnx")
+    export(model, args, buffer, dynamic_dims=dims, progress=False, **keywords)
+    return buffer.getvalue()
+
+
+def run(data: bytes, args) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    return session.run(None, {n: x.numpy() for n, x in zip(names, args, strict=True)})
+
+
+def assert_right(data: bytes, model, args) -> None:
+    with torch.no_grad():
+        expected = model(*args)
+    wanted = expected if isinstance(expected, (tuple, list)) else [expected]
+    for result, tensor in zip(run(data, args), wanted, strict=True):
+        assert result.shape == tuple(tensor.shape)
+        np.testing.assert_allclose(result, tensor.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def operators(data: bytes) -> list[str]:
+    return [node.op_type for node in onnx.load_from_string(data).graph.node]
+
+
+# ---- programs that compute with sizes ------------------------------------------------------------
+
+
+def arange(x):
+    return x + torch.arange(x.shape[1])
+
+
+def causal(x):
+    n = x.shape[1]
+    return x[:, :, None].expand(-1, -1, n).masked_fill(torch.ones(n, n).triu(1).bool(), -1.0)
+
+
+def positions(x):
+    ids = torch.arange(x.shape[1]).expand(x.shape[0], -1)
+    return x * ids.float().sin()
+
+
+def linspace(x):
+    return x * torch.linspace(0, 1, x.shape[1])
+
+
+def new_zeros(x):
+    return torch.cat([x.new_zeros(x.shape[0], 2), x, x.new_ones(x.shape[0], x.shape[1])], 1)
+
+
+def flattened(x):
+    return x.flatten() * 2, x.reshape(-1, 1), x.view(x.shape[1], x.shape[0])
+
+
+def merged(x):
+    return x[:, None].expand(-1, 3, -1).reshape(3 * x.shape[0], x.shape[1])
+
+
+def slices(x):
+    n = x.shape[1]
+    return x[:, : n // 2], x[:, n // 2 :], x[:, -1:], x[:, 1:-1], x[:, ::2]
+
+
+def padded(x):
+    return F.pad(x, (1, x.shape[1])), F.pad(x, (0, -x.shape[1] % 8))
+
+
+def repeated(x):
+    return x.repeat(2, x.shape[0]), x.repeat_interleave(3, 1)
+
+
+def rolled(x):
+    return x.roll(1, 1), x.flip(1)
+
+
+def halves(x):
+    left, right = x.split([x.shape[1] - 1, 1], 1)
+    return torch.cat([right, left], 1), torch.stack([x, x], 0)
+
+
+def scalars(x):
+    n = x.shape[1]
+    return x / n, x * n**-0.5, x + float(n), x.mean(1) * (1 / n), x * (n * (n + 1) // 2)
+
+
+def indexed(x):
+    n = x.shape[1]
+    return x.gather(1, torch.arange(n).flip(0).expand_as(x)), x[:, torch.arange(n) // 2]
+
+
+def backwards(x):
+    n = x.shape[1]
+    return x[:, torch.arange(n - 1, -1, -1)], x[:, torch.arange(n - 1, 0, -2)]
+
+
+def outer(x):
+    return x[:, :, None] @ x[:, None, :], torch.einsum("bi,bj->ij", x, x)
+
+
+PROGRAMS = [
+    arange,
+    causal,
+    positions,
+    linspace,
+    new_zeros,
+    flattened,
+    merged,
+    slices,
+    padded,
+    repeated,
+    rolled,
+    halves,
+    scalars,
+    indexed,
+    backwards,
+    outer,
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_what_is_computed_from_sizes_is_right_at_sizes_that_were_not_traced(program):
+    torch.manual_seed(0)
+    data = exported(program, torch.randn(3, 6), {"x": ("batch", "length")})
+    onnx.checker.check_model(data, full_check=True)
+    for sizes in ((3, 6), (2, 8), (8, 10), (5, 15), (1, 6), (3, 2), (1, 33)):
+        assert_right(data, program, (torch.randn(*sizes),))
+
+
+def test_a_slice_to_a_number_ends_where_the_input_ends():
+    def forward(x):
+        return x[:, :16], x[:, -16:]
+
+    data = exported(forward, torch.randn(2, 40), {"x": {1: "n"}})
+    for n in (40, 17, 16, 15, 3, 1, 100):
+        assert_right(data, forward, (torch.randn(2, n),))
+
+
+# ---- layers --------------------------------------------------------------------------------------
+
+
+def image_model():
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+        nn.ConvTranspose2d(4, 4, 2, stride=2),
+        nn.Conv2d(4, 2, 3, dilation=2, padding=2),
+    ).eval()
+
+
+def test_convolutions_and_pools_take_any_height_and_width():
+    torch.manual_seed(0)
+    model = image_model()
+    dims = {"input": {0: "batch", 2: "height", 3: "width"}}
+    data = exported(model, torch.randn(2, 3, 18, 20), dims)
+    assert not {"Shape", "Gather", "Concat"} & set(operators(data))
+    for sizes in ((1, 16, 16), (3, 17, 31), (2, 64, 9)):
+        assert_right(data, model, (torch.randn(sizes[0], 3, *sizes[1:]),))
+
+
+def test_interpolation_to_the_size_of_another_tensor():
+    def forward(x, y):
+        return F.interpolate(x, size=y.shape[2:], mode="bilinear", align_corners=False) + y
+
+    dims = {"x": {2: "h", 3: "w"}, "y": {2: "height", 3: "width"}}
+    data = exported(forward, (torch.randn(1, 2, 4, 5), torch.randn(1, 2, 9, 11)), dims)
+    for h, w, height, width in ((4, 5, 9, 11), (6, 6, 7, 20), (3, 9, 12, 9)):
+        assert_right(data, forward, (torch.randn(1, 2, h, w), torch.randn(1, 2, height, width)))
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers_take_any_length_and_batch(layer):
+    torch.manual_seed(0)
+    model = layer(4, 5, bidirectional=True, batch_first=True).eval()
+
+    def forward(x):
+        return model(x)[0]
+
+    data = exported(forward, torch.randn(2, 6, 4), {"x": ("batch", "length")})
+    for sizes in ((1, 1), (3, 9), (7, 2)):
+        assert_right(data, forward, (torch.randn(*sizes, 4),))
+
+
+def test_attention_with_masks_takes_any_length_and_batch():
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+
+    def forward(x, padding):
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+        return encoder(x, mask=mask, src_key_padding_mask=padding)
+
+    def arguments(batch, length):
+        padding = torch.zeros(batch, length)
+        padding[:, length // 2 + 1 :] = float("-inf")
+        return torch.randn(batch, length, 8), padding
+
+    data = exported(forward, arguments(2, 6), {"x": ("b", "n"), "padding": ("b", "n")})
+    for sizes in ((1, 5), (3, 9), (7, 2)):
+        assert_right(data, forward, arguments(*sizes))
+
+
+def test_batch_normalization_in_training_mode_uses_the_batch_that_comes():
+    torch.manual_seed(0)
+    model = nn.BatchNorm1d(3)
+    data = exported(model, torch.randn(6, 3), "batch", training=True)
+    x = torch.randn(11, 3)
+    expected = F.batch_norm(x, None, None, training=True).numpy()
+    np.testing.assert_allclose(run(data, (x,))[0], expected, rtol=1e-4, atol=1e-4)
+    assert model.num_batches_tracked == 1
+
+
+# ---- arguments -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Pair:
+    left: torch.Tensor
+    right: torch.Tensor
+
+
+def test_inputs_in_dicts_dataclasses_and_keywords():
+    def forward(table, pair, *, scale):
+        return table["a"] + pair.left.sum() + pair.right, scale * 2
+
+    file = io.BytesIO()
+    export(
+        forward,
+        ({"a": torch.randn(2)}, Pair(torch.randn(3), torch.randn(2))),
+        file,
+        format="onnx",
+        kwargs={"scale": torch.randn(4)},
+        dynamic_dims={
+            "table.a": {0: "n"},
+            "pair.left": {0: "m"},
+            "pair.right": {0: "n"},
+            "scale": {0: "k"},
+        },
+    )
+    args = torch.randn(7), torch.randn(5), torch.randn(7), torch.randn(9)
+    summed, doubled = run(file.getvalue(), args)
+    np.testing.assert_allclose(summed, (args[0] + args[1].sum() + args[2]).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(doubled, 2 * args[3].numpy())
+
+
+def test_one_tensor_given_twice_is_two_inputs():
+    x = torch.randn(3, 2)
+    data = exported(lambda a, b: a - 2 * b, (x, x), "batch")
+    assert_right(data, lambda a, b: a - 2 * b, (torch.randn(5, 2), torch.randn(5, 2)))
+
+
+def test_the_options_of_an_export_work_with_open_sizes(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Dropout()).eval()
+    x, y = torch.randn(2, 4), torch.randn(7, 4)
+    for options in (
+        {"verify": True},
+        {"strict": True},
+        {"optimize": True},
+        {"fallback": "aten"},
+        {"source_lines": False, "module_names": False},
+    ):
+        assert_right(exported(model, x, "batch", **options), model, (y,))
+    without = toffee.loads(exported(model, x, "batch", export_params=False))
+    assert list(without.input) == ["0.weight", "0.bias", "input"]
+    plain = toffee.loads(exported(model, x, "batch", format="toffee"))
+    assert plain == toffee.loads(exported(model, x, "batch"))
+
+
+def test_lines_are_left_out_if_the_caller_wants_none():
+    for program in (positions, padded):
+        graph = toffee.loads(exported(program, torch.randn(3, 6), {"x": ("b", "n")}))
+        assert any(node.doc_string for node in graph.node)
+        graph = toffee.loads(
+            exported(program, torch.randn(3, 6), {"x": ("b", "n")}, source_lines=False)
+        )
+        assert not any(node.doc_string for node in graph.node)
+
+
+def test_examples_take_the_place_of_grown_arguments():
+    seen = []
+
+    def pick(table, rows):
+        seen.append((len(table), rows.tolist()))
+        return table[rows]
+
+    def arguments(n):
+        return torch.randn(n, 3), torch.arange(n)
+
+    dims = {"table": {0: "n"}, "rows": {0: "n"}}
+    with pytest.warns(toffee.TraceWarning):
+        data = exported(pick, arguments(4), dims, examples=[arguments(n) for n in (5, 7, 10)])
+    assert {n for n, _ in seen} == {4, 5, 7, 10}
+    assert all(rows == list(range(n)) for n, rows in seen)
+    seen.clear()
+    assert_right(data, pick, arguments(12))
+
+
+# ---- what the export leaves behind ---------------------------------------------------------------
+
+
+class Stateful(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+        self.norm = nn.BatchNorm1d(3)
+        self.calls = 0
+        self.cache = {}
+
+    def forward(self, x):
+        self.calls += 1
+        self.cache = {**self.cache, x.shape[0]: 1}
+        self.seen += 1
+        random.random()
+        np.random.rand()
+        return self.norm(x) + self.seen + torch.rand(()) * 0
+
+
+@pytest.mark.filterwarnings("ignore::toffee.TraceWarning")
+def test_state_is_as_after_one_forward_pass():
+    def prepared():
+        torch.manual_seed(3)
+        random.seed(3)
+        np.random.seed(3)
+        return Stateful().train()
+
+    x = torch.randn(4, 3)
+    once, exporting = prepared(), prepared()
+    prepared()
+    once(x)
+    expected = torch.rand(3), random.random(), np.random.rand()
+    prepared()
+    exported(exporting, x, "batch", training=True)
+    found = torch.rand(3), random.random(), np.random.rand()
+    assert torch.equal(found[0], expected[0]) and found[1:] == expected[1:]
+    for (name, mine), (_, its) in zip(
+        exporting.state_dict().items(), once.state_dict().items(), strict=True
+    ):
+        assert torch.equal(mine, its), name
+    assert exporting.calls == once.calls == 1 and exporting.cache == once.cache
+    assert exporting.training and exporting.norm.training
+
+
+def test_state_is_put_back_after_a_refusal_too():
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    dice = torch.get_rng_state()
+    with pytest.raises(toffee.DynamicShapeError):
+        exported(model, torch.ones(4, 3), {"input": {1: "features"}})
+    assert model.training and torch.equal(dice, torch.get_rng_state())
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+def loop(x):
+    y = x[:, 0]
+    for i in range(1, x.shape[1]):
+        y = torch.tanh(y + x[:, i])  # the loop
+    return y
+
+
+def power(x):
+    return x * (x.shape[1] ** 3 % 7)  # the power
+
+
+TABLE = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4, 6, 2, 6, 4, 3]
+
+
+def lookup(x):
+    return x * TABLE[x.shape[1] % 25]  # the lookup
+
+
+def quarters(x):
+    return x.reshape(x.shape[0], x.shape[1] // 4, 4)  # the reshape
+
+
+def squeezed(x):
+    return x.sum(1, keepdim=True).squeeze()  # the squeeze
+
+
+def stepped(x):
+    if x.shape[1] < 50:
+        return x.relu()  # small
+    return x.sin()  # large
+
+
+class Body(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.linear(x)  # the linear
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = Body()
+
+    def forward(self, x):
+        return self.body(x)
+
+
+N = {"x": {1: "n"}}
+REFUSED = [
+    (loop, N, "the loop", ["after .* operators it calls", "n=8", "at any|at every size"]),
+    (power, N, "the power", ["number that Mul takes fits no expression", r"it is \d, and then \d"]),
+    (lookup, N, "the lookup", ["fits no expression in the sizes", "first seen at n=", "then at n"]),
+    (quarters, N, "the reshape", [r"refuses other sizes of 'n'", r"Dim\('n', multiple_of=4\)"]),
+    (squeezed, {"x": {0: "batch"}}, "the squeeze", ["at batch=1", r"Dim\('batch', min=2\)"]),
+    (Net(), N, "the linear", ["other sizes of 'n'", "mat1 and mat2", "leave the dimension out"]),
+    (
+        Net(),
+        {"x": ("batch", "features")},
+        "the linear",
+        ["other sizes of 'features'", "batch=4, features=", "leave the dimension out"],
+    ),
+    (stepped, {"x": {1: Dim("n", max=60)}}, "small|large", ["at n=60", "max=..."]),
+]
+
+
+@pytest.mark.parametrize("lines", [True, False], ids=["source_lines", "without"])
+@pytest.mark.parametrize(
+    ("model", "dims", "line", "said"), REFUSED, ids=[row[2] + str(row[1]) for row in REFUSED]
+)
+def test_what_no_graph_can_do_is_refused_with_its_line(model, dims, line, said, lines):
+    with pytest.raises(toffee.DynamicShapeError) as caught:
+        exported(model, torch.randn(4, 8), dims, source_lines=lines)
+    error = caught.value
+    (place,) = error.places
+    assert place.file == __file__ and re.search(f"# ({line})$", str(place))
+    if isinstance(model, Net):
+        assert place.module == "body.linear" and place.function.endswith("forward")
+    assert str(place) in str(error)
+    for pattern in said:
+        assert re.search(pattern, str(error)), str(error)
+    assert isinstance(error, toffee.TraceError) and "\nWhat to do: " in str(error)
+
+
+@pytest.mark.parametrize(
+    ("model", "dims"),
+    [
+        (loop, {"x": {0: "batch"}}),
+        (quarters, {"x": {1: Dim("n", multiple_of=4)}}),
+        (squeezed, {"x": {0: Dim("batch", min=2)}}),
+        (Net(), {"x": {0: "batch"}}),
+        (stepped, {"x": {1: Dim("n", max=49)}}),
+    ],
+)
+def test_what_the_messages_advise_helps(model, dims):
+    data = exported(model, torch.randn(4, 8), dims)
+    (axis,) = dims["x"]
+    for n in (8, 4, 12, 20):
+        args = torch.randn(n, 8) if axis == 0 else torch.randn(4, n)
+        assert_right(data, model, (args,))
+
+
+def test_symbols_that_must_be_equal_are_named():
+    def forward(x, y):
+        return x + y
+
+    args = torch.randn(4, 3), torch.randn(4, 3)
+    with pytest.raises(toffee.DynamicShapeError, match="'a' and 'b' must be equal: .* a=4, b=4"):
+        exported(forward, args, {"x": {0: "a"}, "y": {0: "b"}})
+    data = exported(forward, args, {"x": {0: "a"}, "y": {0: "a"}})
+    assert_right(data, forward, (torch.randn(9, 3), torch.randn(9, 3)))
+
+
+def test_a_model_that_raises_at_its_own_sizes_raises_that():
+    def forward(x):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        exported(forward, torch.randn(2, 3), "batch")
+
+
+def test_what_is_refused_leaves_the_file_that_was_there(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"before")
+    with pytest.raises(toffee.DynamicShapeError):
+        export(loop, torch.randn(2, 5), path, dynamic_dims=N)
+    assert path.read_bytes() == b"before"
