@@ -277,38 +277,6 @@ lower_movedim(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 
 /* ---- more elements than there were ---------------------------------------------------------- */
 
-/* ONNX Runtime's Expand leaves a 1 as it is where it should become a 0. */
-static bool
-is_empty(const toffee_result *result)
-{
-    for (int32_t i = 0; i < result->rank; i++) {
-        if (result->dims[i] == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The same node at every size: an axis that is 1 here may be larger elsewhere. */
-static toffee_code
-expand_always(toffee_lowering *lo, const toffee_call *call, toffee_value *self, toffee_status *st)
-{
-    const toffee_result *result = &call->results[0];
-    int32_t lead = result->rank - toffee_value_rank(self);
-    int64_t shape[TOFFEE_MAX_RANK];
-    toffee_value *wanted = NULL;
-
-    for (int32_t i = 0; i < result->rank; i++) {
-        bool stays = i >= lead && toffee_value_dim(self, i - lead) == result->dims[i];
-
-        shape[i] = stays ? 1 : result->dims[i];
-    }
-    TOFFEE_RETURN_IF_ERROR(toffee_const_ints(lo, shape, (size_t)result->rank, &wanted, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_emit(lo, "Expand", TOFFEE_INPUTS(self, wanted),
-                                       toffee_value_dtype(self), NULL, &self, st));
-    return toffee_lower_return(lo, call, 0, self, st);
-}
-
 /* aten::expand, expand_as, broadcast_to(self, …) -> Expand */
 static toffee_code
 lower_expand(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
@@ -317,9 +285,6 @@ lower_expand(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 
     if (self == NULL) {
         return TOFFEE_DECLINED;
-    }
-    if (lo->is_twin && !is_empty(&call->results[0])) {
-        return expand_always(lo, call, self, st);
     }
     TOFFEE_RETURN_IF_ERROR(
         toffee_expand(lo, self, call->results[0].dims, call->results[0].rank, &self, st));

@@ -37,7 +37,8 @@ TOFFEE_NODISCARD toffee_code toffee_squeeze(toffee_lowering *lo, toffee_value *v
 TOFFEE_NODISCARD toffee_code toffee_unsqueeze(toffee_lowering *lo, toffee_value *value,
                                               const int64_t *axes, size_t n, toffee_value **out,
                                               toffee_status *st);
-/* VALUE broadcast to DIMS; its rank may be smaller. Dimensions that stay are not named. */
+/* VALUE broadcast to DIMS; its rank may be smaller. Dimensions that stay are not named. Where
+ * graphs of several sizes are compared (is_twin) there is a node also if nothing changes. */
 TOFFEE_NODISCARD toffee_code toffee_expand(toffee_lowering *lo, toffee_value *value,
                                            const int64_t *dims, int32_t rank, toffee_value **out,
                                            toffee_status *st);
