@@ -420,7 +420,8 @@ class _Twins:
 
         self.before.put_back()
         args, kwargs = self._arguments(run.sizes)
-        inputs = _verify.copies(_verify.tensors_in((args, kwargs)))  # the model may write to its own
+        # The model may write to its own.
+        inputs = _verify.copies(_verify.tensors_in((args, kwargs)))
         whole = Run(run.sizes)
         self.tracer(args, kwargs, whole)
         expected = _verify.tensors_in(whole.output)
