@@ -207,7 +207,8 @@ class _Twins:
         groups = self._groups(runs, Run.operators)
         if not groups:
             same = _largest(runs, lambda run: tuple(run.operators()))
-            raise self._diverged(same[0], next(run for run in runs if run not in same))
+            others = [run for run in runs if run not in same]
+            raise self._diverged(same[0], others[0]) if others else self._too_few(runs)
         refused: DynamicShapeError | None = None
         for same in groups:
             # Graphs are spent, and the calls counted otherwise.
@@ -227,7 +228,8 @@ class _Twins:
         groups = self._groups(runs, _signature)
         if not groups:
             same = _largest(runs, _signature)
-            raise self._lowered_otherwise(same[0], next(run for run in runs if run not in same))
+            others = [run for run in runs if run not in same]
+            raise self._lowered_otherwise(same[0], others[0]) if others else self._too_few(runs)
         refused: DynamicShapeError | None = None
         for same in groups:
             try:
@@ -318,6 +320,13 @@ class _Twins:
         """Whether RUNS are enough to say something: each symbol has several sizes among them."""
         least = min(_LEAST, len(self.examples) + 1) if self.examples else _LEAST
         return all(len(set(sizes)) >= least for sizes in zip(*(r.sizes for r in runs), strict=True))
+
+    def _too_few(self, runs: Sequence[Run]) -> DynamicShapeError:
+        taken = "; ".join(sorted({self.request.describe(run.sizes) for run in runs}))
+        return DynamicShapeError(
+            f"the model takes too few sizes for a graph of any size: {taken}\nLeave the dimension "
+            "fixed, or say which sizes it takes: toffee.Dim(name, min=, max=, multiple_of=)"
+        )
 
     def _diverged(self, head: Run, run: Run) -> DynamicShapeError:
         mine, others = head.operators(), run.operators()
