@@ -85,6 +85,7 @@ bench: setup caffe2
 	$(BIN)/python benchmarks/trace.py
 	$(BIN)/python benchmarks/c2.py
 	$(BIN)/python benchmarks/command_line.py
+	$(BIN)/python benchmarks/dynamic.py
 
 # make screenshots  docs/images: pages and pictures as headless Chromium shows them
 screenshots: setup
