@@ -182,7 +182,7 @@ def test_a_file_can_come_from_a_pipe_and_go_into_one(saved, conv_graph):
     assert back.stdout == data
     for command, begin in (
         ("print", str(conv_graph).encode()[:40]),
-        ("check", b"standard input: 2 nodes, 1 initializer, no fault found"),
+        ("check", b"standard input: 2 nodes, 1 initializer, symbol batch, no fault found"),
         ("stats", b"standard input: opset"),
         ("diff - net.toffee", b"standard input and net.toffee are the same"),
     ):

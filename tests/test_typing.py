@@ -84,7 +84,7 @@ def test_the_types_of_all_that_is_public_are_known_to_pyright() -> None:
     command = [sys.executable, "-m", "pyright", f"--pythonpath={sys.executable}", "--outputjson"]
     done = subprocess.run(
         [*command, "--verifytypes", "toffee", "--ignoreexternal"],
-        cwd=PACKAGE,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},  # an editable install does not say where
         capture_output=True,
         text=True,
     )
