@@ -253,7 +253,7 @@ class Sizes(dict[str, int]):
 
     def __init__(self, limits: Mapping[str, Limits] | None = None) -> None:
         super().__init__()
-        self.limits = limits or {}
+        self.limits: Mapping[str, Limits] = limits or {}
         self._seen: dict[str, str] = {}  # the input that a symbol has its size from
         self._later: list[tuple[str, int, Expression, int]] = []
 
