@@ -40,8 +40,8 @@ toffee_names_take_node(toffee_names *names, const char *path, size_t path_length
     const toffee_str *name = op_type;
 
     if (path_length != 0) {
-        const char *text = toffee_arena_printf(names->arena, "%.*s/%s", (int)path_length, path,
-                                               op_type->text);
+        const char *text =
+            toffee_arena_printf(names->arena, "%.*s/%s", (int)path_length, path, op_type->text);
 
         name = text != NULL ? toffee_graph_intern(names->graph, text) : NULL;
         if (name == NULL) {
