@@ -18,8 +18,8 @@ TraceWarning               a value that depends on an input left the trace      
 Besides these, functions raise what Python has for the case: TypeError and ValueError for wrong
 arguments, OSError (with ``errno``) for files, MemoryError.
 
-What is about lines of the user's program has them as ``.places``, a tuple of :class:`Place` (empty
-in others); what stands there is a note below the message.
+What is about lines of the user's program has them as ``.places``, a tuple of
+:class:`toffee.errors.Place` (empty in others); what stands there is a note below the message.
 """
 
 from __future__ import annotations
