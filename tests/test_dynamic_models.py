@@ -274,3 +274,16 @@ def test_the_recognizer_of_148886_has_any_batch():
     batch = torch.export.Dim("batch_size", min=1, max=128)
     images = torch.randn(1, 3, 16, 16).repeat(16, 1, 1, 1)
     check_report(Recognizer().eval(), images, [{0: batch}], (1, 8, 21), ("input", "output"))
+
+
+def test_runs_that_are_all_at_special_sizes_are_no_group():
+    """The parts of a split differ in number unless its axis is even; the window is cut at 1."""
+
+    def parts(x, y):
+        y = nn.functional.avg_pool2d(y, 3, padding=1, ceil_mode=True)
+        flat = y.reshape(len(y), -1)
+        return y, flat.split(flat.shape[-1] // 2, 1)[0]
+
+    args = torch.randn(4), torch.randn(3, 4, 4, 12)
+    with pytest.raises(toffee.DynamicShapeError):
+        export_at_any_size(parts, args, {"x": {0: "n"}, "y": {2: "n", 3: "m"}})

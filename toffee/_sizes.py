@@ -319,7 +319,8 @@ class _Twins:
     def _all_move(self, runs: Sequence[Run]) -> bool:
         """Whether RUNS are enough to say something: each symbol has several sizes among them."""
         least = min(_LEAST, len(self.examples) + 1) if self.examples else _LEAST
-        return all(len(set(sizes)) >= least for sizes in zip(*(r.sizes for r in runs), strict=True))
+        columns = zip(*(run.sizes for run in runs), strict=True)
+        return bool(runs) and all(len(set(sizes)) >= least for sizes in columns)
 
     def _too_few(self, runs: Sequence[Run]) -> DynamicShapeError:
         taken = "; ".join(sorted({self.request.describe(run.sizes) for run in runs}))
