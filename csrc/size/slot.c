@@ -97,28 +97,15 @@ make_items(toffee_unifier *u, const slot *s, const toffee_expr *const *exprs, to
            toffee_status *st)
 {
     const toffee_tensor *tensor = s->seen[0]->tensor;
-    toffee_value *inputs[2] = {NULL, NULL};
-    const int64_t rank[1] = {tensor->rank};
-    toffee_node *node = NULL;
 
     if (tensor->rank == 0) {
         return toffee_make_scalar(u, exprs[0], tensor->dtype, out, st);
     }
     TOFFEE_RETURN_IF_ERROR(toffee_make_vector(u, exprs, s->n_items, out, st));
     if (tensor->rank > 1) {
-        inputs[0] = *out;
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_make_constant(u, TOFFEE_DTYPE_INT64, rank, 1, tensor->dims, &inputs[1], st));
-        TOFFEE_RETURN_IF_ERROR(toffee_make_node(u, "Reshape", inputs, 2, TOFFEE_DTYPE_INT64,
-                                                tensor->dims, tensor->rank, NULL, out, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_make_reshape(u, *out, tensor->dims, tensor->rank, out, st));
     }
-    if (tensor->dtype != TOFFEE_DTYPE_INT64) {
-        inputs[0] = *out;
-        TOFFEE_RETURN_IF_ERROR(toffee_make_node(u, "Cast", inputs, 1, tensor->dtype, tensor->dims,
-                                                tensor->rank, &node, out, st));
-        TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "to", tensor->dtype, st));
-    }
-    return TOFFEE_OK;
+    return toffee_make_cast(u, *out, tensor->dtype, out, st);
 }
 
 static toffee_code
@@ -437,7 +424,6 @@ slot_real(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *s
 {
     const toffee_tensor *tensor = s->seen[0]->tensor;
     double *samples = toffee_arena_calloc(u->arena, u->n, sizeof(*samples));
-    toffee_value *inputs[2] = {NULL, NULL};
     toffee_real_fit fit = {0};
 
     if (samples == NULL) {
@@ -452,18 +438,8 @@ slot_real(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *s
         return fail_slot(u, s, st);
     }
     TOFFEE_RETURN_IF_ERROR(toffee_make_real(u, &fit, tensor->dtype, out, st));
-    if (tensor->rank == 0) {
-        return TOFFEE_OK;
-    }
-    inputs[0] = *out;
-    {
-        const int64_t rank[1] = {tensor->rank};
-
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_make_constant(u, TOFFEE_DTYPE_INT64, rank, 1, tensor->dims, &inputs[1], st));
-    }
-    return toffee_make_node(u, "Reshape", inputs, 2, tensor->dtype, tensor->dims, tensor->rank,
-                            NULL, out, st);
+    return tensor->rank == 0 ? TOFFEE_OK
+                             : toffee_make_reshape(u, *out, tensor->dims, tensor->rank, out, st);
 }
 
 static toffee_code

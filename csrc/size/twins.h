@@ -95,6 +95,15 @@ TOFFEE_NODISCARD toffee_code toffee_make_constant(toffee_unifier *u, toffee_dtyp
                                                   const int64_t *dims, int32_t rank,
                                                   const void *data, toffee_value **out,
                                                   toffee_status *st);
+/* VALUE with elements of DTYPE: itself, if it has them. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_make_cast(toffee_unifier *u, toffee_value *value,
+                                              toffee_dtype dtype, toffee_value **out,
+                                              toffee_status *st);
+/* VALUE with other DIMS (rank of them, at least one; -1 in one at most: the rest). Errors: NOMEM.
+ */
+TOFFEE_NODISCARD toffee_code toffee_make_reshape(toffee_unifier *u, toffee_value *value,
+                                                 const int64_t *dims, int32_t rank,
+                                                 toffee_value **out, toffee_status *st);
 /* N sizes as an INT64 [n]. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_make_vector(toffee_unifier *u, const toffee_expr *const *sizes,
                                                 size_t n, toffee_value **out, toffee_status *st);
