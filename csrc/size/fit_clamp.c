@@ -136,8 +136,8 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr 
     size_t n = f->pool->n_points;
     int64_t *q = row + 3 * n;
 
-    for (size_t i = 0; i < 2 * f->n && *out == NULL; i++) {
-        const toffee_expr *e = f->bases[i / 2];
+    for (size_t i = 0; i < 2 * (f->n + f->pool->pairs.n) && *out == NULL; i++) {
+        const toffee_expr *e = i / 2 < f->n ? f->bases[i / 2] : f->pool->pairs.data[i / 2 - f->n];
         bool is_max = i % 2 == 0;
         int64_t best[3] = {0, 0, 0}; /* divisor, b, c */
         bool best_is_ceiling = false;

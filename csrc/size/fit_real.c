@@ -391,7 +391,7 @@ fit_real_power(const real_fitter *r, toffee_real_fit *out)
         is_binary = is_binary && frexp(r->samples[p], &exponent) == 0.5;
         row[p] = exponent - 1;
         is_falling = is_falling && row[p] <= 0;
-        is_positive_everywhere = is_positive_everywhere && r->samples[p] > 0;
+        is_positive_everywhere = is_positive_everywhere && r->samples[p] >= 0;
     }
     if (is_binary) {
         for (size_t p = 0; p < n && is_falling; p++) {
@@ -409,8 +409,10 @@ fit_real_power(const real_fitter *r, toffee_real_fit *out)
         if (!has_enough(r, e)) {
             continue;
         }
-        for (size_t p = 0; p < n; p++) {
-            at = llabs(e->samples[p]) > llabs(e->samples[at]) ? p : at;
+        for (size_t p = 0; p < n; p++) { /* past the least number there is, powers are 0 */
+            bool is_further = llabs(e->samples[p]) > llabs(e->samples[at]);
+
+            at = r->samples[p] > 0 && (is_further || r->samples[at] == 0) ? p : at;
         }
         for (int k = 1; k <= MAX_DIGITS; k++) {
             double base = rounded(exp(log(r->samples[at]) / (double)e->samples[at]), k);
