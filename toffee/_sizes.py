@@ -405,6 +405,7 @@ class _Twins:
                 for one in range(len(dims))
                 for size in (7, 8)
             ]
+            wanted.append((1,) * len(dims))  # and a product is 1 only there
         runs = []
         for factors in wanted:
             sizes = tuple(
