@@ -6,7 +6,7 @@ Nothing here runs a model: sizes are tuples, one size for each symbol of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from . import _dims
 
@@ -80,6 +80,25 @@ def more(request: _dims.Request) -> list[Sizes]:
         for factors in wanted
     )
     return [sizes for sizes in scaled if all(map(_dims.Dim.allows, request.dims, sizes))]
+
+
+def untraced(request: _dims.Request, traced: Collection[Sizes]) -> list[Sizes]:
+    """Sizes that no run of those TRACED had, if any are allowed: just beyond the largest, and the
+    smallest from 2 on."""
+    columns = list(zip(*traced, strict=True))
+    beyond = [
+        [n * dim.multiple_of for n in range(max(seen) // dim.multiple_of + 1 + i, max(seen) + 9)]
+        for i, (dim, seen) in enumerate(zip(request.dims, columns, strict=True))
+    ]
+    below = [[*range(2, max(seen))] for seen in columns]
+    found = []
+    for choices in (beyond, below):
+        allowed = [
+            [n for n in mine if dim.allows(n) and n not in seen] or [request.sizes[i]]
+            for i, (dim, mine, seen) in enumerate(zip(request.dims, choices, columns, strict=True))
+        ]
+        found.append(_apart(allowed))
+    return [sizes for sizes in dict.fromkeys(found) if sizes not in traced]
 
 
 def _others_of(request: _dims.Request) -> list[list[int]]:

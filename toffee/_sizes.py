@@ -15,7 +15,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -53,6 +53,16 @@ class Run:
 Tracer = Callable[[tuple[Any, ...], dict[str, Any], Run], None]
 
 
+class Traced(NamedTuple):
+    """What comes of the runs at several sizes."""
+
+    graph: _core.Graph  # for all sizes
+    output: Any  # what the model returned for the caller's arguments
+    #: Sizes that the graph can be tried at, since no run had them. None where the inputs cannot be
+    #: grown and cut.
+    untraced: Sequence[tuple[int, ...]]
+
+
 def trace(
     model: _models.Model,
     args: tuple[Any, ...],
@@ -61,8 +71,8 @@ def trace(
     tracer: Tracer,
     lines: _size_errors.Lines,
     examples: Sequence[tuple[Any, ...]] = (),
-) -> tuple[_core.Graph, Any]:
-    """The graph for all sizes, and what the model returned for the caller's arguments.
+) -> Traced:
+    """Trace MODEL at several sizes, and make one graph of the traces.
 
     Parameters
     ----------
@@ -77,7 +87,10 @@ def trace(
         The model does something else at another size, or a number in it is no expression in the
         sizes, or it does not take another size at all.
     """
-    return _Twins(model, args, kwargs, request, tracer, lines, examples).trace()
+    twins = _Twins(model, args, kwargs, request, tracer, lines, examples)
+    graph, output = twins.trace()
+    untraced = _size_choice.untraced(request, twins.traced) if not examples else []
+    return Traced(graph, output, untraced)
 
 
 @dataclass
@@ -95,6 +108,7 @@ class _Twins:
     #: Lines that were another at a special size, in runs with the same nodes.
     suspects: tuple[_places.Place, ...] = ()
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
+    traced: set[tuple[int, ...]] = field(default_factory=set)  # sizes that the model took
 
     def trace(self) -> tuple[_core.Graph, Any]:
         self.module = _models.module_of(self.model)
@@ -102,6 +116,7 @@ class _Twins:
         self.dice = torch.get_rng_state()
         first = Run(self.request.sizes, is_first=True)
         self.tracer(self.args, self.kwargs, first)
+        self.traced.add(first.sizes)
         with _undone(self.module):
             try:
                 graph = self._unified(first)
@@ -123,6 +138,7 @@ class _Twins:
         torch.set_rng_state(self.dice)  # what is drawn shall not differ for being drawn later
         args, kwargs = self._arguments(sizes)
         self.tracer(args, kwargs, run)
+        self.traced.add(sizes)
         return run
 
     def _arguments(self, sizes: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -130,12 +146,10 @@ class _Twins:
         for example in self.examples:
             if self._sizes_of(example) == sizes:
                 return example, self.kwargs
-        tensors = _verify.tensors_in((self.args, self.kwargs))
-        resized = _verify.copies(tensors)
-        for places, size in zip(self.request.places, sizes, strict=True):
-            for place in places:
-                resized[place.input] = _resized(resized[place.input], place.axis, size)
-        changed: Any = _verify.with_tensors((self.args, self.kwargs), resized)
+        tensors = _verify.copies(_verify.tensors_in((self.args, self.kwargs)))
+        changed: Any = _verify.with_tensors(
+            (self.args, self.kwargs), resized(self.request, sizes, tensors)
+        )
         return changed[0], changed[1]
 
     def _sizes_of(self, example: tuple[Any, ...]) -> tuple[int, ...]:
@@ -439,7 +453,18 @@ def _first_that_does(
     raise refusals[0]
 
 
-def _resized(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
+def resized(
+    request: _dims.Request, sizes: tuple[int, ...], tensors: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """The input TENSORS with the open dimensions of REQUEST of SIZES."""
+    found = list(tensors)
+    for places, size in zip(request.places, sizes, strict=True):
+        for place in places:
+            found[place.input] = _with_slices(found[place.input], place.axis, size)
+    return found
+
+
+def _with_slices(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
     """TENSOR with SIZE slices along AXIS: cut, or its own over and over."""
     old = tensor.shape[axis]
     if old == size:

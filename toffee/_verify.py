@@ -21,7 +21,7 @@ import copy
 import importlib
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -289,6 +289,10 @@ class _State:
                 buffer.copy_(value)
 
 
+#: Makes further inputs of those that it is given; by what they are called in messages.
+Others = Mapping[str, Callable[["list[torch.Tensor]"], "list[torch.Tensor]"]]
+
+
 class Verification:
     """What has to be known before the run that is traced, to check the graph after it.
 
@@ -321,9 +325,9 @@ class Verification:
         parameters = self.module.parameters() if self.module is not None else ()
         self.versions = [(parameter, _version(parameter)) for parameter in parameters]
 
-    def run(self, graph: Graph, output: Any, progress: _progress.Progress) -> None:
+    def run(self, graph: Graph, output: Any, others: Others, progress: _progress.Progress) -> None:
         """Compare GRAPH with OUTPUT, what the model returned as it was traced, and with what it
-        returns for other inputs. Log the differences.
+        returns for inputs drawn anew, and for OTHERS made of these. Log the differences.
 
         Raises
         ------
@@ -344,31 +348,34 @@ class Verification:
             )
         with prepare_once(self.backend, graph) as rep:
             # The fed tensors may be what a backend computes in, so each run has its own.
-            progress.step(0, 3)
+            steps = 2 + len(others)
+            progress.step(0, steps)
             self._compare(rep.run(copies(self.inputs)), output, "the traced inputs")
-            progress.step(1, 3)
+            progress.step(1, steps)
             generator = torch.Generator().manual_seed(0)
             fresh = [drawn_anew(tensor, generator) for tensor in self.inputs]
             if not fresh:
                 return
-            try:
-                with self._as_traced():
-                    args, kwargs = with_tensors(self.arguments, copies(fresh))
-                    expected = self.model(*args, **kwargs)
-            except _Unrepeatable as reason:
-                _log.warning("verify: compared with the traced inputs only: %s", reason)
-                return
-            except Exception as error:  # the model's own: it may not take any values
-                _log.warning(
-                    "verify: compared with the traced inputs only: the model does not take other "
-                    "values (%s: %s)",
-                    type(error).__name__,
-                    error,
-                )
-                return
-            progress.step(2, 3)
-            self._compare(rep.run(fresh), expected, "inputs drawn anew")
-            progress.step(3, 3)
+            drawn: Others = {"inputs drawn anew": lambda tensors: tensors}
+            for done, (which, of) in enumerate({**drawn, **others}.items(), 2):
+                inputs = of(copies(fresh))
+                try:
+                    with self._as_traced():
+                        args, kwargs = with_tensors(self.arguments, copies(inputs))
+                        expected = self.model(*args, **kwargs)
+                except _Unrepeatable as reason:
+                    _log.warning("verify: compared with the traced inputs only: %s", reason)
+                    return
+                except Exception as error:  # the model's own: it may not take any values
+                    _log.warning(
+                        "verify: not compared with %s: the model does not take them (%s: %s)",
+                        which,
+                        type(error).__name__,
+                        error,
+                    )
+                else:
+                    self._compare(rep.run(inputs), expected, which)
+                progress.step(done, steps)
 
     @contextmanager
     def _as_traced(self) -> Iterator[None]:
