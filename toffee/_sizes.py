@@ -19,7 +19,18 @@ from typing import Any, NamedTuple
 
 import torch
 
-from . import _core, _dims, _models, _places, _size_choice, _size_errors, _tracing, _twin, _verify
+from . import (
+    _core,
+    _dims,
+    _models,
+    _places,
+    _size_choice,
+    _size_errors,
+    _structure,
+    _tracing,
+    _twin,
+    _verify,
+)
 from .backend.base import as_pairs, to_numpy
 from .errors import DynamicShapeError
 
@@ -114,8 +125,10 @@ class _Twins:
         self.module = _models.module_of(self.model)
         self.before = _verify._State(self.module)
         self.dice = torch.get_rng_state()
+        call = self.args, self.kwargs
+        self.args, self.kwargs = _structure.as_they_are(*call)
         first = Run(self.request.sizes, is_first=True)
-        self.tracer(self.args, self.kwargs, first)
+        self.tracer(*call, first)
         self.traced.add(first.sizes)
         with _undone(self.module):
             try:
@@ -145,10 +158,10 @@ class _Twins:
         """The caller's arguments, or an example of the caller's, with open dimensions of SIZES."""
         for example in self.examples:
             if self._sizes_of(example) == sizes:
-                return example, self.kwargs
+                return _structure.as_they_are(example, self.kwargs)
         tensors = _verify.copies(_verify.tensors_in((self.args, self.kwargs)))
         changed: Any = _verify.with_tensors(
-            (self.args, self.kwargs), resized(self.request, sizes, tensors)
+            _structure.as_they_are(self.args, self.kwargs), resized(self.request, sizes, tensors)
         )
         return changed[0], changed[1]
 

@@ -248,28 +248,29 @@ def _version(tensor: torch.Tensor) -> int:
 
 
 class _State:
-    """The attributes, buffers and hooks of a module at one moment, to come back to. Containers
-    among the attributes that are not nn.Module's own are not looked into."""
+    """The attributes, buffers and hooks of a module at one moment, to come back to, and what is in
+    lists, dicts, sets and objects there: a cache that is filled as the model runs. What functions
+    and classes keep (``functools.lru_cache``) is not of the model."""
 
     def __init__(self, module: torch.nn.Module | None) -> None:
         import torch
+
+        from . import _structure
 
         script = torch.jit.ScriptModule  # its attributes are not Python's
         every = list(module.modules()) if module is not None else []
         self.parts = [part for part in every if not isinstance(part, script)]
         self.attributes = [dict(vars(part)) for part in self.parts]
         self.buffers = [dict(part._buffers) for part in self.parts]
-        own = [key for key, value in vars(torch.nn.Module()).items() if isinstance(value, dict)]
-        #: Hooks, most of all: a model that adds its own in its first run says so in an attribute.
-        self.containers = [
-            [(part.__dict__[key], dict(part.__dict__[key])) for key in own if key in part.__dict__]
-            for part in self.parts
-        ]
+        #: Hooks, too: a model that adds its own in its first run says so in an attribute.
+        self.containers = [(held, held.copy()) for held in _structure.containers(self.attributes)]
         named = [buffer for buffers in self.buffers for buffer in buffers.values()]
         self.values = {id(b): (b, b.detach().clone()) for b in named if b is not None}
 
     def put_back(self) -> None:
         import torch
+
+        from . import _structure
 
         for part, attributes, buffers in zip(
             self.parts, self.attributes, self.buffers, strict=True
@@ -278,12 +279,10 @@ class _State:
             vars(part).update(attributes)
             part._buffers.clear()
             part._buffers.update(buffers)
-        for container, items in (pair for pairs in self.containers for pair in pairs):
-            if len(container) != len(items) or any(
-                container[k] is not items[k] for k in items if k in container
-            ):
+        for container, held in self.containers:
+            if not _structure.holds_the_same(container, held):
                 container.clear()
-                container.update(items)
+                (container.extend if isinstance(container, list) else container.update)(held)
         with torch.no_grad():
             for buffer, value in self.values.values():
                 buffer.copy_(value)
@@ -312,12 +311,12 @@ class Verification:
         kwargs: dict[str, Any],
         training: bool,
     ) -> None:
-        from . import _models
+        from . import _models, _structure
 
         self.backend = find_backend(backend)
         self.model = model
         self.module = _models.module_of(model)
-        self.arguments = (args, kwargs)
+        self.arguments = _structure.as_they_are(args, kwargs)
         self.training = training
         self.inputs = copies(tensors_in(self.arguments))
         self.random = _random_state()
@@ -337,6 +336,8 @@ class Verification:
             The backend cannot run the graph.
         """
         import torch
+
+        from . import _structure
 
         after = _random_state()
         if len(after) != len(self.random) or not all(map(torch.equal, after, self.random)):
@@ -361,7 +362,8 @@ class Verification:
                 inputs = of(copies(fresh))
                 try:
                     with self._as_traced():
-                        args, kwargs = with_tensors(self.arguments, copies(inputs))
+                        arguments = _structure.as_they_are(*self.arguments)
+                        args, kwargs = with_tensors(arguments, copies(inputs))
                         expected = self.model(*args, **kwargs)
                 except _Unrepeatable as reason:
                     _log.warning("verify: compared with the traced inputs only: %s", reason)
