@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import json
 import logging
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
@@ -166,6 +167,9 @@ def _list(tree: list[Any]) -> _Parts:
 
 # ---- objects that only their own class knows -----------------------------------------------------
 
+#: What is in no container, or in one that is looked at elsewhere.
+_PLAIN = (bool, int, float, str, torch.Tensor, torch.nn.Module, type, types.FunctionType)
+
 #: Objects whose attributes are not for others to replace, or are no part of a value.
 _CLOSED = (
     torch.nn.Module,
@@ -279,13 +283,14 @@ def containers(tree: Any) -> list[Any]:
         inner = [part for outer in level for part in _inner(outer).values()]
         level = []
         for part in inner:
-            if id(part) in seen or isinstance(part, (torch.Tensor, *_CLOSED)):
+            if part is None or isinstance(part, _PLAIN) or id(part) in seen:
                 continue
             seen.add(id(part))
-            level.append(part)
             held = part if isinstance(part, (list, dict, set)) else getattr(part, "__dict__", None)
             if isinstance(held, (list, dict, set)):
                 found[id(held)] = held
+            if held or isinstance(part, tuple):
+                level.append(part)
     return list(found.values())
 
 
@@ -293,11 +298,13 @@ def holds_the_same(container: Any, held: Any) -> bool:
     """Whether CONTAINER has the very objects of HELD, in the same order."""
     if len(container) != len(held):
         return False
-    if isinstance(container, dict):
-        return holds_the_same(list(container), list(held)) and holds_the_same(
-            list(container.values()), list(held.values())
-        )
-    return all(mine is its for mine, its in zip(container, held, strict=True))
+    if not held:
+        return True
+    if isinstance(container, dict) and not all(
+        map(operator.is_, container.values(), held.values())
+    ):
+        return False
+    return all(map(operator.is_, container, held))
 
 
 # ---- what is no tensor ---------------------------------------------------------------------------
