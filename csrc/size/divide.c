@@ -175,6 +175,10 @@ expr_divide_exactly(toffee_exprs *pool, const toffee_expr *a, const toffee_expr 
 /* ---- by a number ------------------------------------------------------------------------------
  */
 
+/* A // D or A % D; *OUT is left alone where there is no value. */
+typedef toffee_code number_divider(toffee_exprs *pool, const toffee_expr *a, int64_t d,
+                                   const toffee_expr **out, toffee_status *st);
+
 /* The terms of an expression without its number, ready to be changed. */
 static toffee_code
 variable_terms(toffee_exprs *pool, const toffee_expr *a, term_list *out, int64_t *number,
@@ -409,10 +413,13 @@ is_zero_somewhere(const toffee_exprs *pool, const toffee_expr *expr)
     return zero;
 }
 
-toffee_code
-toffee_expr_quotient(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
-                     const toffee_expr **out, toffee_status *st)
+/* A // B or A % B, as KIND says. */
+static toffee_code
+divide(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *a, const toffee_expr *b,
+       const toffee_expr **out, toffee_status *st)
 {
+    bool is_quotient = kind == TOFFEE_ATOM_QUOTIENT;
+    number_divider *by_number = is_quotient ? quotient_by_number : remainder_by_number;
     const toffee_expr *whole = NULL;
     const toffee_expr *rest = NULL;
     const toffee_expr *by = NULL;
@@ -424,47 +431,32 @@ toffee_expr_quotient(toffee_exprs *pool, const toffee_expr *a, const toffee_expr
         return TOFFEE_OK;
     }
     if (toffee_expr_is_number(b, &d)) {
-        return quotient_by_number(pool, a, d, out, st);
+        return by_number(pool, a, d, out, st);
     }
     TOFFEE_RETURN_IF_ERROR(division_reduce(pool, a, b, &whole, &rest, &by, &factor, st));
     if (rest == NULL || by == NULL) {
         return TOFFEE_OK;
     }
     if (toffee_expr_is_number(by, &d)) {
-        TOFFEE_RETURN_IF_ERROR(quotient_by_number(pool, rest, d, &rest, st));
+        TOFFEE_RETURN_IF_ERROR(by_number(pool, rest, d, &rest, st));
     }
     else if (rest->n != 0) {
-        TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_QUOTIENT, rest, by, &rest, st));
+        TOFFEE_RETURN_IF_ERROR(division_atom(pool, kind, rest, by, &rest, st));
     }
-    return toffee_expr_add(pool, whole, 1, rest, out, st);
+    return is_quotient ? toffee_expr_add(pool, whole, 1, rest, out, st)
+                       : toffee_expr_mul(pool, factor, rest, out, st);
+}
+
+toffee_code
+toffee_expr_quotient(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
+                     const toffee_expr **out, toffee_status *st)
+{
+    return divide(pool, TOFFEE_ATOM_QUOTIENT, a, b, out, st);
 }
 
 toffee_code
 toffee_expr_remainder(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
                       const toffee_expr **out, toffee_status *st)
 {
-    const toffee_expr *whole = NULL;
-    const toffee_expr *rest = NULL;
-    const toffee_expr *by = NULL;
-    const toffee_expr *factor = NULL;
-    int64_t d = 0;
-
-    *out = NULL;
-    if (a == NULL || b == NULL || is_zero_somewhere(pool, b)) {
-        return TOFFEE_OK;
-    }
-    if (toffee_expr_is_number(b, &d)) {
-        return remainder_by_number(pool, a, d, out, st);
-    }
-    TOFFEE_RETURN_IF_ERROR(division_reduce(pool, a, b, &whole, &rest, &by, &factor, st));
-    if (rest == NULL || by == NULL) {
-        return TOFFEE_OK;
-    }
-    if (toffee_expr_is_number(by, &d)) {
-        TOFFEE_RETURN_IF_ERROR(remainder_by_number(pool, rest, d, &rest, st));
-    }
-    else if (rest->n != 0) {
-        TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_REMAINDER, rest, by, &rest, st));
-    }
-    return toffee_expr_mul(pool, factor, rest, out, st);
+    return divide(pool, TOFFEE_ATOM_REMAINDER, a, b, out, st);
 }

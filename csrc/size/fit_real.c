@@ -2,8 +2,8 @@
 #include <math.h>
 
 #include "size/fit.h"
-#include "size/fit_division.h"
 #include "size/pool.h"
+#include "size/row.h"
 
 /* Past this many, what was met before is not searched for a real number. */
 #define MAX_KNOWN 256
@@ -139,7 +139,7 @@ scale_find(const toffee_exprs *pool, toffee_dtype dtype, toffee_real_form form, 
             return (int)i;
         }
     }
-    if (toffee_fit_distinct(e, pool->n_points) < 3) {
+    if (toffee_row_distinct(pool->n_points, e) < 3) {
         return RANK_NONE;
     }
     for (int inverse = 0; inverse < 2; inverse++) {
@@ -152,7 +152,7 @@ scale_find(const toffee_exprs *pool, toffee_dtype dtype, toffee_real_form form, 
         }
     }
     *scale = ratio;
-    return toffee_fit_distinct(e, pool->n_points) >= 4 &&
+    return toffee_row_distinct(pool->n_points, e) >= 4 &&
                    agrees_everywhere(pool, dtype, *scale, form, e, samples)
                ? RANK_ANY
                : RANK_NONE;

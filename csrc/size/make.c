@@ -137,6 +137,39 @@ make_number(toffee_unifier *u, int64_t number, toffee_value **out, toffee_status
     return toffee_make_constant(u, TOFFEE_DTYPE_INT64, one, 1, &number, out, st);
 }
 
+/* ---- of any dtype --------------------------------------------------------------------------- */
+
+toffee_code
+toffee_make_cast(toffee_unifier *u, toffee_value *value, toffee_dtype dtype, toffee_value **out,
+                 toffee_status *st)
+{
+    const toffee_type *type = &value->type;
+    int64_t dims[TOFFEE_MAX_RANK];
+    toffee_node *node = NULL;
+
+    *out = value;
+    if (type->dtype == dtype) {
+        return TOFFEE_OK;
+    }
+    for (int32_t i = 0; i < type->rank; i++) {
+        dims[i] = type->dims[i].value;
+    }
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_make_node(u, "Cast", &value, 1, dtype, dims, type->rank, &node, out, st));
+    return toffee_node_set_int(node, "to", dtype, st);
+}
+
+toffee_code
+toffee_make_reshape(toffee_unifier *u, toffee_value *value, const int64_t *dims, int32_t rank,
+                    toffee_value **out, toffee_status *st)
+{
+    const int64_t n[1] = {rank};
+    toffee_value *inputs[2] = {value, NULL};
+
+    TOFFEE_RETURN_IF_ERROR(toffee_make_constant(u, TOFFEE_DTYPE_INT64, n, 1, dims, &inputs[1], st));
+    return toffee_make_node(u, "Reshape", inputs, 2, value->type.dtype, dims, rank, NULL, out, st);
+}
+
 /* ---- sizes ---------------------------------------------------------------------------------- */
 
 static toffee_code make_size(toffee_unifier *u, const toffee_expr *size, toffee_value **out,
@@ -369,20 +402,6 @@ toffee_make_vector(toffee_unifier *u, const toffee_expr *const *sizes, size_t n,
 
 /* ---- 0-d numbers ---------------------------------------------------------------------------- */
 
-static toffee_code
-make_cast(toffee_unifier *u, toffee_value *value, toffee_dtype dtype, toffee_value **out,
-          toffee_status *st)
-{
-    toffee_node *node = NULL;
-
-    *out = value;
-    if (value->type.dtype == dtype) {
-        return TOFFEE_OK;
-    }
-    TOFFEE_RETURN_IF_ERROR(toffee_make_node(u, "Cast", &value, 1, dtype, NULL, 0, &node, out, st));
-    return toffee_node_set_int(node, "to", dtype, st);
-}
-
 /* What a 0-d number is remembered by. */
 typedef struct {
     const toffee_expr *size;
@@ -402,7 +421,7 @@ make_form(toffee_unifier *u, const toffee_real_fit *fit, toffee_value **out, tof
     toffee_value *inputs[2] = {NULL, NULL};
     toffee_dtype dtype = TOFFEE_DTYPE_DOUBLE; /* Python computed it so */
 
-    TOFFEE_RETURN_IF_ERROR(make_cast(u, *out, dtype, &inputs[0], st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, &inputs[0], st));
     if (ops[fit->form] != NULL) {
         TOFFEE_RETURN_IF_ERROR(
             toffee_make_node(u, ops[fit->form], inputs, 1, dtype, NULL, 0, NULL, &inputs[0], st));
@@ -444,7 +463,7 @@ toffee_make_real(toffee_unifier *u, const toffee_real_fit *fit, toffee_dtype dty
     if (fit->form != TOFFEE_REAL_IS || fit->scale != 1) {
         TOFFEE_RETURN_IF_ERROR(make_form(u, fit, out, st));
     }
-    TOFFEE_RETURN_IF_ERROR(make_cast(u, *out, dtype, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, out, st));
     return remember(u, &u->scalars, key, *out, st);
 }
 

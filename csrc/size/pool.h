@@ -1,4 +1,4 @@
-/* csrc/size/pool.h -- what expr.c and fit.c share of a pool of expressions. */
+/* csrc/size/pool.h -- what expr.c, divide.c and the fits share of a pool of expressions. */
 #ifndef TOFFEE_SIZE_POOL_H
 #define TOFFEE_SIZE_POOL_H
 
