@@ -403,15 +403,12 @@ class _Twins:
             wanted += [
                 tuple(1 if i == one else size for i in range(len(dims)))
                 for one in range(len(dims))
-                for size in (7, 8)
+                for size in (7, 8, 37)
             ]
+            wanted += [(size,) * len(dims) for size in (1, 2, 8)]
+        seen = [tuple(map(_allowed, dims, factors)) for factors in wanted]
         runs = []
-        for factors in wanted:
-            sizes = tuple(
-                factor * dim.multiple_of for factor, dim in zip(factors, dims, strict=True)
-            )
-            if not all(map(_dims.Dim.allows, dims, sizes)):
-                continue
+        for sizes in dict.fromkeys(seen):
             with contextlib.suppress(DynamicShapeError):
                 runs.append(self._try([sizes]))
         return runs
@@ -428,12 +425,12 @@ class _Twins:
         """
         from .backend import torch as backend
 
-        self.before.put_back()
-        args, kwargs = self._arguments(run.sizes)
-        # The model may write to its own.
-        inputs = _verify.copies(_verify.tensors_in((args, kwargs)))
         whole = Run(run.sizes)
-        self.tracer(args, kwargs, whole)
+        inputs = self._other_values(whole)
+        if inputs is None:
+            arguments = self._arguments(run.sizes)
+            inputs = _verify.copies(_verify.tensors_in(arguments))  # the model may write to its own
+            self.tracer(*arguments, whole)
         expected = _verify.tensors_in(whole.output)
         try:
             with backend.prepare(graph) as rep:
@@ -455,6 +452,29 @@ class _Twins:
             raise self._does_otherwise(run, usual, wrong[0])
         where = self.request.describe(run.sizes)
         _log.info("the model does other things at %s, and the graph computes the same", where)
+
+    def _other_values(self, run: Run) -> list[torch.Tensor] | None:
+        """Trace at the sizes of RUN with values drawn anew, and return these: what repeats hides
+        whether it was rolled, flipped or taken from elsewhere. None: the model refuses them."""
+        self.before.put_back()
+        if self.examples:
+            return None
+        arguments = self._arguments(run.sizes)
+        dice = torch.Generator().manual_seed(0)
+        inputs = [
+            _verify.drawn_anew(t, dice) if t.dtype != torch.bool or not t.all() else t.clone()
+            for t in _verify.tensors_in(arguments)
+        ]
+        changed: Any = _verify.with_tensors(arguments, _verify.copies(inputs))
+        try:
+            self.tracer(*changed, run)
+        except _core.Error:
+            raise
+        except Exception as error:
+            _log.info("the model refuses other values: %s", error)
+            self.before.put_back()
+            return None
+        return inputs
 
     def _does_otherwise(self, run: Run, usual: Run, found: str) -> DynamicShapeError:
         places = _size_errors.divergence(usual.graph, run.graph, self.lines) or self.suspects
@@ -530,6 +550,13 @@ def _others(dim: _dims.Dim, size: int) -> list[int]:
     if not found:
         raise ValueError(f"{dim} allows no size but {size}")
     return found
+
+
+def _allowed(dim: _dims.Dim, factor: int) -> int:
+    """FACTOR times what DIM is a multiple of, or the nearest size that there is."""
+    step = dim.multiple_of
+    most = dim.max // step if dim.max is not None else factor
+    return max(min(factor, most), -(-dim.min // step), 1) * step
 
 
 def _resized(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
