@@ -196,6 +196,53 @@ def test_interpolation_to_the_size_of_another_tensor():
         assert_right(data, forward, (torch.randn(1, 2, h, w), torch.randn(1, 2, height, width)))
 
 
+def to_six_and_five(x):
+    return F.interpolate(x, size=(6, 5), mode="nearest")
+
+
+def to_a_third_and_double(x):
+    return F.interpolate(x, size=(x.shape[2] // 3 + 1, 2 * x.shape[3] - 1), mode="nearest")
+
+
+def to_ten_and_triple_exactly(x):
+    return F.interpolate(x, size=(10, 3 * x.shape[3]), mode="nearest-exact")
+
+
+def up_again(x):
+    half = F.max_pool2d(x, 2, ceil_mode=True)
+    return x + F.interpolate(half, size=x.shape[2:], mode="nearest")
+
+
+@pytest.mark.parametrize(
+    ("model", "is_plain"),
+    [
+        (to_six_and_five, False),
+        (to_a_third_and_double, False),
+        (to_ten_and_triple_exactly, False),
+        (up_again, True),
+    ],
+)
+def test_nearest_neighbours_are_those_of_torch_at_any_size(model, is_plain):
+    """Elements on the border of two neighbours (2 * 14/4) are rounded by ONNX Runtime as they come;
+    where there can be none, Resize will do."""
+    data = exported(model, torch.randn(1, 2, 9, 11), {"x": {2: "h", 3: "w"}})
+    assert ("Resize" in operators(data)) == is_plain
+    for h, w in ((9, 11), (1, 1), (14, 30), (36, 41), (60, 84), (7, 2), (3, 100)):
+        assert_right(data, model, (torch.randn(1, 2, h, w),))
+
+
+def test_attention_of_a_multiple_to_itself_is_run_by_onnxruntime():
+    """Whose optimizer loses x * 0.25 if two factors stand before one product."""
+
+    def forward(x):
+        x = x * 0.25
+        return F.scaled_dot_product_attention(x, x, x)
+
+    data = exported(forward, torch.randn(2, 3, 5, 4), {"x": {0: "batch", 2: "n"}})
+    for batch, n in ((2, 5), (1, 1), (3, 20)):
+        assert_right(data, forward, (torch.randn(batch, 3, n, 4),))
+
+
 @pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
 def test_recurrent_layers_take_any_length_and_batch(layer):
     torch.manual_seed(0)
@@ -487,6 +534,24 @@ def stepped(x):
     return x.sin()  # large
 
 
+def written(x, y):
+    y = y[4 : len(y) // 2]
+    y[y.shape[1] : -1] = 0.5  # the write
+    return x + y.sum(0)
+
+
+def turned(x, y):
+    means = y.mean(2)
+    return x + means.roll(x.shape[1], 1).view(-1)[0]  # the roll
+
+
+def overlapping(x):
+    y = x / 2
+    windows = y.unfold(-1, x.shape[1] // 2, 1)
+    windows[:, :, 1:].fill_(0.25)  # the fill
+    return y
+
+
 class Body(nn.Module):
     def __init__(self):
         super().__init__()
@@ -539,6 +604,33 @@ def test_what_no_graph_can_do_is_refused_with_its_line(model, dims, line, said, 
     for pattern in said:
         assert re.search(pattern, str(error)), str(error)
     assert isinstance(error, toffee.TraceError) and "\nWhat to do: " in str(error)
+
+
+def test_what_is_written_only_where_one_size_is_much_larger_than_another_is_seen():
+    args = torch.randn(16), torch.randn(5, 16)
+    with pytest.raises(toffee.DynamicShapeError, match=r"(?s)does something else at m=.*the write"):
+        exported(written, args, {"x": {0: "m"}, "y": {0: "n", 1: "m"}})
+
+
+def test_what_moves_elements_is_seen_where_the_example_has_only_one():
+    """Grown, all its slices are the same: a roll by a multiple of the size is none."""
+    args = torch.randn(2, 3), torch.randn(2, 1, 4)
+    dims = {"x": {1: "m"}, "y": {1: "n"}}
+    try:
+        data = exported(turned, args, dims)
+    except toffee.DynamicShapeError as error:
+        assert "# the roll" in str(error.places[0])
+    else:
+        for m, n in ((12, 32), (3, 5), (4, 2)):
+            assert_right(data, turned, (torch.randn(2, m), torch.randn(2, n, 4)))
+
+
+@pytest.mark.parametrize("dims", [None, N])
+def test_a_write_that_cannot_be_said_is_refused_with_its_own_line(dims):
+    with pytest.raises(toffee.UnsupportedOperatorError, match="share one place") as caught:
+        exported(overlapping, torch.randn(4, 8), dims)
+    (place,) = caught.value.places
+    assert str(place).endswith("# the fill") and f"{place.line}: writing" in str(caught.value)
 
 
 @pytest.mark.parametrize(

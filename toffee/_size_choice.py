@@ -73,13 +73,20 @@ def more(request: _dims.Request) -> list[Sizes]:
     ]
     if n > 1:  # what is special for one alone, whatever the others are
         wanted += [
-            tuple(1 if i == one else size for i in range(n)) for one in range(n) for size in (7, 8)
+            tuple(1 if i == one else size for i in range(n))
+            for one in range(n)
+            for size in (7, 8, 37)
         ]
-    scaled = (
-        tuple(factor * dim.multiple_of for factor, dim in zip(factors, request.dims, strict=True))
-        for factors in wanted
-    )
-    return [sizes for sizes in scaled if all(map(_dims.Dim.allows, request.dims, sizes))]
+        wanted += [(size,) * n for size in (1, 2, 8)]
+    allowed = [tuple(map(_allowed, request.dims, factors)) for factors in wanted]
+    return list(dict.fromkeys(allowed))
+
+
+def _allowed(dim: _dims.Dim, factor: int) -> int:
+    """FACTOR times what DIM is a multiple of, or the nearest size that there is."""
+    step = dim.multiple_of
+    most = dim.max // step if dim.max is not None else factor
+    return max(min(factor, most), -(-dim.min // step), 1) * step
 
 
 def untraced(request: _dims.Request, traced: Collection[Sizes]) -> list[Sizes]:

@@ -406,12 +406,12 @@ class _Twins:
         """
         from .backend import torch as backend
 
-        self.before.put_back()
-        args, kwargs = self._arguments(run.sizes)
-        # The model may write to its own.
-        inputs = _verify.copies(_verify.tensors_in((args, kwargs)))
         whole = Run(run.sizes)
-        self.tracer(args, kwargs, whole)
+        inputs = self._other_values(whole)
+        if inputs is None:
+            arguments = self._arguments(run.sizes)
+            inputs = _verify.copies(_verify.tensors_in(arguments))  # the model may write to its own
+            self.tracer(*arguments, whole)
         expected = _verify.tensors_in(whole.output)
         try:
             with backend.prepare(graph) as rep:
@@ -433,6 +433,29 @@ class _Twins:
             raise self._does_otherwise(run, usual, wrong[0])
         where = self.request.describe(run.sizes)
         _log.info("the model does other things at %s, and the graph computes the same", where)
+
+    def _other_values(self, run: Run) -> list[torch.Tensor] | None:
+        """Trace at the sizes of RUN with values drawn anew, and return these: what repeats hides
+        whether it was rolled, flipped or taken from elsewhere. None: the model refuses them."""
+        self.before.put_back()
+        if self.examples:
+            return None
+        arguments = self._arguments(run.sizes)
+        dice = torch.Generator().manual_seed(0)
+        inputs = [
+            _verify.drawn_anew(t, dice) if t.dtype != torch.bool or not t.all() else t.clone()
+            for t in _verify.tensors_in(arguments)
+        ]
+        args, kwargs = _verify.with_tensors(arguments, _verify.copies(inputs))
+        try:
+            self.tracer(args, kwargs, run)
+        except _core.Error:
+            raise
+        except Exception as error:
+            _log.info("the model refuses other values: %s", error)
+            self.before.put_back()
+            return None
+        return inputs
 
     def _does_otherwise(self, run: Run, usual: Run, found: str) -> DynamicShapeError:
         places = _size_errors.divergence(usual.graph, run.graph, self.lines) or self.suspects

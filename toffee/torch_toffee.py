@@ -606,7 +606,12 @@ def _trace(
         for chosen in names:
             if chosen is not None and chosen in taken:
                 raise ValueError(f"output_names has '{chosen}', which is an input or a parameter")
-        graph = tracer.finish(tensors, names)
+        try:
+            graph = tracer.finish(tensors, names)
+        except _core.Error as error:  # of a write that is recorded when it is read
+            line = str(error).partition(": ")[0]
+            place = how.sources.place(line) if how.sources is not None else None
+            raise _places.attach(error, [place] if place is not None else []) from None
         if isinstance(graph, str):
             raise _unsupported(tracer.unsupported, graph)
         _say_baked(graph, baked)
