@@ -2,51 +2,6 @@
  */
 #include "size/pool.h"
 
-/* ---- atoms ------------------------------------------------------------------------------------
- */
-
-/* LEFT // RIGHT or LEFT % RIGHT as an atom, simplified as it will be. */
-static toffee_code
-division_atom(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *left,
-              const toffee_expr *right, const toffee_expr **out, toffee_status *st)
-{
-    toffee_atom like = {.kind = kind, .left = left, .right = right};
-    toffee_atom *atom = NULL;
-    int64_t *samples = NULL;
-
-    *out = NULL;
-    if (left == NULL || right == NULL) {
-        return TOFFEE_OK;
-    }
-    for (size_t i = 0; i < pool->atoms.n; i++) {
-        const toffee_atom *known = pool->atoms.data[i];
-
-        if (known->kind == kind && known->left == left && known->right == right) {
-            return toffee_expr_of_atom(pool, known, out, st);
-        }
-    }
-    samples = toffee_arena_calloc(pool->arena, pool->n_points, sizeof(*samples));
-    if (samples == NULL) {
-        return toffee_fail_nomem(st);
-    }
-    for (size_t p = 0; p < pool->n_points; p++) {
-        int64_t a = left->samples[p];
-        int64_t b = right->samples[p];
-
-        if (!toffee_size_floor_div(a, b, &samples[p])) {
-            return TOFFEE_OK;
-        }
-        if (kind == TOFFEE_ATOM_REMAINDER) {
-            /* The product lies between a and a - b, so it cannot leave 64 bits by more than b:
-             * unsigned arithmetic gives the small difference all the same. */
-            samples[p] = (int64_t)((uint64_t)a - (uint64_t)b * (uint64_t)samples[p]);
-        }
-    }
-    like.samples = samples;
-    TOFFEE_RETURN_IF_ERROR(toffee_atom_new(pool, &like, &atom, st));
-    return toffee_expr_of_atom(pool, atom, out, st);
-}
-
 /* ---- dividing terms ---------------------------------------------------------------------------
  */
 
@@ -253,7 +208,8 @@ quotient_of_rest(toffee_exprs *pool, term_list *x, int64_t r, int64_t d, const t
     else {
         TOFFEE_RETURN_IF_ERROR(terms_plus(pool, x, r, &left, st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, d, &right, st));
-        TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_QUOTIENT, left, right, out, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_expr_of_two(pool, TOFFEE_ATOM_QUOTIENT, left, right, out, st));
     }
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, 0, &right, st));
     return toffee_expr_add(pool, right, sign, *out, out, st);
@@ -358,7 +314,7 @@ remainder_by_number(toffee_exprs *pool, const toffee_expr *a, int64_t d, const t
     }
     TOFFEE_RETURN_IF_ERROR(terms_plus(pool, &terms, r / g, &left, st));
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, d / g, &right, st));
-    TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_REMAINDER, left, right, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_of_two(pool, TOFFEE_ATOM_REMAINDER, left, right, out, st));
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, r % g, &left, st));
     return toffee_expr_add(pool, left, g, *out, out, st);
 }
@@ -441,7 +397,7 @@ divide(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *a, const to
         TOFFEE_RETURN_IF_ERROR(by_number(pool, rest, d, &rest, st));
     }
     else if (rest->n != 0) {
-        TOFFEE_RETURN_IF_ERROR(division_atom(pool, kind, rest, by, &rest, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_of_two(pool, kind, rest, by, &rest, st));
     }
     return is_quotient ? toffee_expr_add(pool, whole, 1, rest, out, st)
                        : toffee_expr_mul(pool, factor, rest, out, st);

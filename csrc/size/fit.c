@@ -98,10 +98,9 @@ fitter_add(toffee_fitter *f, const toffee_expr *expr)
     f->bases[f->n++] = expr;
 }
 
-/* floor(a * e / d) + b */
-static toffee_code
-make_scaled(toffee_fitter *f, const toffee_expr *e, int64_t a, int64_t d, int64_t b,
-            const toffee_expr **out)
+toffee_code
+toffee_fitter_scaled(toffee_fitter *f, const toffee_expr *e, int64_t a, int64_t d, int64_t b,
+                     const toffee_expr **out)
 {
     const toffee_expr *by = NULL;
     const toffee_expr *zero = NULL;
@@ -130,7 +129,7 @@ fit_affine(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
         if (toffee_row_ratio(f->pool->n_points, v, e->samples, &a, &d) && d == 1 &&
             (i < f->n || (a <= MAX_KNOWN_MULTIPLE && a >= -MAX_KNOWN_MULTIPLE &&
                           !toffee_row_constant(f->pool->n_points, e->samples)))) {
-            return make_scaled(f, e, a, 1, 0, out);
+            return toffee_fitter_scaled(f, e, a, 1, 0, out);
         }
     }
     for (size_t i = 0; i < f->n + n_known; i++) {
@@ -145,7 +144,7 @@ fit_affine(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
         if (is_base ? a == 1 || f->distinct[i] >= 3
                     : a == 1 && b <= MAX_KNOWN_OFFSET && b >= -MAX_KNOWN_OFFSET &&
                           toffee_row_distinct(f->pool->n_points, e->samples) >= 3) {
-            return make_scaled(f, e, a, 1, b, out);
+            return toffee_fitter_scaled(f, e, a, 1, b, out);
         }
     }
     return TOFFEE_OK;
@@ -161,7 +160,7 @@ fit_ratio(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
 
         if (toffee_row_ratio(f->pool->n_points, v, f->bases[i]->samples, &a, &d) &&
             (a == 1 || f->distinct[i] > 2)) {
-            return make_scaled(f, f->bases[i], a, d, 0, out);
+            return toffee_fitter_scaled(f, f->bases[i], a, d, 0, out);
         }
     }
     return TOFFEE_OK;
@@ -215,7 +214,7 @@ fit_product(toffee_fitter *f, const int64_t *v, bool is_multiple, int64_t *produ
         if (is_multiple) {
             if (toffee_row_ratio(f->pool->n_points, v, product, &a, &d)) {
                 TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, left, right, &e, f->st));
-                TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, a, d, 0, out));
+                TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, a, d, 0, out));
             }
             continue;
         }
@@ -234,7 +233,7 @@ fit_product(toffee_fitter *f, const int64_t *v, bool is_multiple, int64_t *produ
                 llabs(plus) == 1) {
                 TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, left, left, &e, f->st));
                 TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, e, plus, left, &e, f->st));
-                TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, 1, 2, 0, out));
+                TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, 1, 2, 0, out));
             }
         }
     }
@@ -328,10 +327,11 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
         if (found.d == 0) {
             continue;
         }
-        TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, found.a, 1, found.b, &e));
+        TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, found.a, 1, found.b, &e));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, found.d, &by, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, &e, f->st));
-        TOFFEE_RETURN_IF_ERROR(e != NULL ? make_scaled(f, e, found.c, 1, 0, out) : TOFFEE_OK);
+        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, found.c, 1, 0, out)
+                                         : TOFFEE_OK);
     }
     for (size_t i = 0; i < 2 * f->n && *out == NULL; i++) {
         const toffee_expr *e = f->bases[i / 2];
@@ -344,10 +344,11 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
                                   ambiguous)) {
             continue;
         }
-        TOFFEE_RETURN_IF_ERROR(make_scaled(f, e, sign, 1, found.k, &e));
+        TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, sign, 1, found.k, &e));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, found.d, &by, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_remainder(f->pool, e, by, &e, f->st));
-        TOFFEE_RETURN_IF_ERROR(e != NULL ? make_scaled(f, e, 1, 1, found.c, out) : TOFFEE_OK);
+        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, 1, 1, found.c, out)
+                                         : TOFFEE_OK);
     }
     return TOFFEE_OK;
 }
@@ -355,13 +356,17 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
 static toffee_code fit_whole(toffee_fitter *f, const int64_t *v, size_t depth,
                              const toffee_expr **out);
 
-/* A base times what can be fitted, and plus or minus what can be. */
+/* A base times what can be fitted; and base + rest, rest - base, base - rest. */
 static toffee_code
 fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **out)
 {
     int64_t *row = f->pool->rows[depth * ROWS_PER_DEPTH];
     int64_t *other = f->pool->rows[depth * ROWS_PER_DEPTH + 1];
     const toffee_expr *rest = NULL;
+    const toffee_expr *zero = NULL;
+    static const struct {
+        int64_t of_v, of_base; /* the rest is their sum */
+    } sides[] = {{1, -1}, {1, 1}, {-1, 1}};
 
     for (size_t i = 0; i < f->n && *out == NULL; i++) {
         if (toffee_row_divide(f->pool->n_points, v, f->bases[i]->samples, row)) {
@@ -369,16 +374,21 @@ fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr
             TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, f->bases[i], rest, out, f->st));
         }
     }
-    for (size_t i = 0; i < 2 * f->n && *out == NULL && depth == 0; i++) {
-        int64_t sign = i % 2 == 0 ? 1 : -1;
+    for (size_t i = 0; i < TOFFEE_COUNTOF(sides) * f->n && *out == NULL && depth == 0; i++) {
+        const toffee_expr *base = f->bases[i / TOFFEE_COUNTOF(sides)];
+        int64_t of_v = sides[i % TOFFEE_COUNTOF(sides)].of_v;
+        int64_t of_base = sides[i % TOFFEE_COUNTOF(sides)].of_base;
         bool ambiguous = false;
 
         /* Only quotients and remainders: sums and products were looked for as a whole. */
         rest = NULL;
-        if (toffee_row_add(f->pool->n_points, v, -sign, f->bases[i / 2]->samples, row)) {
+        memset(other, 0, f->pool->n_points * sizeof(*other));
+        if (toffee_row_add(f->pool->n_points, other, of_v, v, row) &&
+            toffee_row_add(f->pool->n_points, row, of_base, base->samples, row)) {
             TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &rest));
-            TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_add(f->pool, rest, sign, f->bases[i / 2], out, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, rest, -of_base, base, &rest, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, of_v, rest, out, f->st));
         }
     }
     return TOFFEE_OK;
@@ -422,6 +432,12 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
     }
     if (*out == NULL) {
         TOFFEE_RETURN_IF_ERROR(fit_division(f, v, depth > 0, row, &ambiguous, out));
+    }
+    if (*out == NULL && !ambiguous) {
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_clamp(f, v, out));
+    }
+    if (*out == NULL && !ambiguous) {
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_last_part(f, v, row, out));
     }
     if (*out == NULL && depth < MAX_DEPTH && !ambiguous) {
         TOFFEE_RETURN_IF_ERROR(fit_compound(f, v, depth, out));
