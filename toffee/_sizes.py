@@ -191,7 +191,8 @@ class _Twins:
         ends = points[:: max(len(points) - 1, 1)]  # between these all sizes move
         runs = self._sourced([first, *(self._try(wanted) for wanted in ends)])
         runs += [self._try(wanted) for wanted in points[1:-1]]
-        runs += [*self._more(first), *self._ends()]
+        runs += self._more(runs)
+        runs += self._ends()
         try:
             return self._of_some(runs)
         except DynamicShapeError:
@@ -389,10 +390,10 @@ class _Twins:
                     _log.info("the model refuses %s=%d: %s", dim.name, end, error)
         return runs
 
-    def _more(self, first: Run) -> list[Run]:
+    def _more(self, known: Sequence[Run]) -> list[Run]:
         """Further runs of a small model, at sizes that it takes: what it computes with sizes is
         the better told, the more of them are seen."""
-        if self.examples or len(first.journal) > _FEW_OPERATORS:
+        if self.examples or len(known[0].journal) > _FEW_OPERATORS:
             return []
         dims = self.request.dims
         wanted = [
@@ -406,9 +407,11 @@ class _Twins:
                 for size in (7, 8, 37)
             ]
             wanted += [(size,) * len(dims) for size in (1, 2, 8)]
-        seen = [tuple(map(_allowed, dims, factors)) for factors in wanted]
+        done = {run.sizes for run in known}
         runs = []
-        for sizes in dict.fromkeys(seen):
+        for sizes in dict.fromkeys(tuple(map(_allowed, dims, factors)) for factors in wanted):
+            if sizes in done:
+                continue
             with contextlib.suppress(DynamicShapeError):
                 runs.append(self._try([sizes]))
         return runs

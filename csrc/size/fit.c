@@ -76,6 +76,13 @@ row_constant(const toffee_exprs *pool, const int64_t *row)
     return true;
 }
 
+/* What was remembered with the samples ROW, if these say anything. */
+static const toffee_expr *
+find_known(const toffee_exprs *pool, const int64_t *row)
+{
+    return toffee_fit_tells(row, pool->n_points) ? toffee_fit_find(pool, row) : NULL;
+}
+
 /* a + k * b */
 static bool
 row_add(const toffee_exprs *pool, const int64_t *a, int64_t k, const int64_t *b, int64_t *out)
@@ -114,12 +121,14 @@ row_divide(const toffee_exprs *pool, const int64_t *a, const int64_t *b, int64_t
     return true;
 }
 
-/* Whether V is A * E / D exactly at every point, A / D in lowest terms and D positive. */
+/* Whether V is A * E / D exactly at every point, A / D in lowest terms and D positive; and E has
+ * two values beside 0 if D is not 1. */
 static bool
 row_ratio(const toffee_exprs *pool, const int64_t *v, const int64_t *e, int64_t *a, int64_t *d)
 {
     size_t at = 0;
     int64_t g = 0;
+    bool is_told = false;
 
     while (at < pool->n_points && e[at] == 0) {
         at++;
@@ -138,8 +147,9 @@ row_ratio(const toffee_exprs *pool, const int64_t *v, const int64_t *e, int64_t 
             left != right) {
             return false;
         }
+        is_told = is_told || (e[p] != 0 && e[p] != e[at]);
     }
-    return true;
+    return *d == 1 || is_told;
 }
 
 /* The sums and products of two symbols, as arguments of quotients; once for each set of symbols. */
@@ -184,7 +194,8 @@ typedef struct {
 static void
 fitter_add(fitter *f, const toffee_expr *expr)
 {
-    if (expr == NULL || f->n == MAX_BASES || row_constant(f->pool, expr->samples)) {
+    if (expr == NULL || f->n == MAX_BASES || row_constant(f->pool, expr->samples) ||
+        !toffee_fit_tells(expr->samples, f->pool->n_points)) {
         return;
     }
     for (size_t i = 0; i < f->n; i++) {
@@ -226,6 +237,7 @@ fit_affine(fitter *f, const int64_t *v, const toffee_expr **out)
         int64_t d = 0;
 
         if (row_ratio(f->pool, v, e->samples, &a, &d) && d == 1 &&
+            toffee_fit_tells(e->samples, f->pool->n_points) &&
             (i < f->n || (a <= MAX_KNOWN_MULTIPLE && a >= -MAX_KNOWN_MULTIPLE &&
                           !row_constant(f->pool, e->samples)))) {
             return make_scaled(f, e, a, 1, 0, out);
@@ -237,7 +249,8 @@ fit_affine(fitter *f, const int64_t *v, const toffee_expr **out)
         int64_t a = 0;
         int64_t b = 0;
 
-        if (!toffee_fit_line(v, e->samples, f->pool->n_points, &a, &b)) {
+        if (!toffee_fit_line(v, e->samples, f->pool->n_points, &a, &b) ||
+            !toffee_fit_tells(e->samples, f->pool->n_points)) {
             continue;
         }
         if (is_base ? a == 1 || f->distinct[i] >= 3
@@ -410,11 +423,11 @@ fit_sum(fitter *f, const int64_t *v, int64_t *row, const toffee_expr **out)
 
         /* one and another: the length of what was concatenated */
         if (row_add(f->pool, v, -1, e->samples, row) &&
-            (other = toffee_fit_find(f->pool, row)) != NULL) {
+            (other = find_known(f->pool, row)) != NULL) {
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, e, 1, other, out, f->st));
         }
         else if (row_add(f->pool, e->samples, -1, v, row) &&
-                 (other = toffee_fit_find(f->pool, row)) != NULL) {
+                 (other = find_known(f->pool, row)) != NULL) {
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, e, -1, other, out, f->st));
         }
     }
@@ -445,9 +458,9 @@ fit_rest(fitter *f, const int64_t *v, const int64_t *product, int64_t *rest,
                    ? toffee_expr_number(f->pool, rest[0], out, f->st)
                    : TOFFEE_OK;
     }
-    *out = toffee_fit_find(f->pool, rest);
+    *out = find_known(f->pool, rest);
     if (*out == NULL && row_add(f->pool, product, -1, v, rest)) {
-        known = toffee_fit_find(f->pool, rest);
+        known = find_known(f->pool, rest);
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, known, out, f->st));
     }
@@ -585,7 +598,7 @@ fit_division_by_size(fitter *f, const int64_t *v, int64_t *row, const toffee_exp
 
         if (row_mul(f->pool, v, by->samples, row)) {
             TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_quotient(f->pool, toffee_fit_find(f->pool, row), by, out, f->st));
+                toffee_expr_quotient(f->pool, find_known(f->pool, row), by, out, f->st));
         }
     }
     return TOFFEE_OK;
@@ -681,7 +694,7 @@ fit_whole(fitter *f, const int64_t *v, size_t depth, const toffee_expr **out)
     for (size_t i = 0; i < f->n && *out == NULL; i++) {
         *out = row_same(f->pool, f->bases[i]->samples, v) ? f->bases[i] : NULL;
     }
-    *out = *out != NULL ? *out : toffee_fit_find(f->pool, v);
+    *out = *out != NULL ? *out : find_known(f->pool, v);
     if (*out == NULL) {
         TOFFEE_RETURN_IF_ERROR(fit_affine(f, v, out));
     }

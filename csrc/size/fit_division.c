@@ -29,6 +29,26 @@ toffee_fit_distinct(const int64_t *row, size_t n)
     return count;
 }
 
+/* With as many points, one alone is not enough to tell what a number is. */
+#define LEAST_TELLING 5
+
+bool
+toffee_fit_tells(const int64_t *row, size_t n)
+{
+    int64_t usual = row[0];
+    size_t votes = 0;
+    size_t n_others = 0;
+
+    for (size_t p = 0; p < n; p++) { /* the number that most points have, if there is one */
+        usual = votes == 0 ? row[p] : usual;
+        votes = votes == 0 || row[p] == usual ? votes + 1 : votes - 1;
+    }
+    for (size_t p = 0; p < n; p++) {
+        n_others += row[p] != usual;
+    }
+    return n_others != 1 || n < LEAST_TELLING;
+}
+
 bool
 toffee_fit_line(const int64_t *v, const int64_t *e, size_t n, int64_t *a, int64_t *b)
 {

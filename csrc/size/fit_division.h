@@ -12,6 +12,9 @@ typedef struct {
 
 /* How many different numbers there are among the N of ROW. */
 size_t toffee_fit_distinct(const int64_t *row, size_t n);
+/* Whether ROW, the values of a size at N points (at least 1), says what the size is: not if it is
+ * one number at all points but one, where other sizes may be anything. */
+bool toffee_fit_tells(const int64_t *row, size_t n);
 /* Whether V is A * E + B with whole numbers, A not 0, at all N points. */
 TOFFEE_NODISCARD bool toffee_fit_line(const int64_t *v, const int64_t *e, size_t n, int64_t *a,
                                       int64_t *b);
