@@ -184,10 +184,12 @@ class _Twins:
         assert error is not None
         raise self._refused(wanted[0], error) from error
 
-    def _taken(self, wanted: Sequence[tuple[int, ...]]) -> list[Run]:
-        """Runs at those of the sizes WANTED that the model takes: it need not take every one."""
+    def _taken(self, wanted: Sequence[tuple[int, ...]], known: Sequence[Run]) -> list[Run]:
+        """Runs at those of the sizes WANTED that none of the runs KNOWN had and that the model
+        takes: it need not take every one."""
         runs = []
-        for sizes in wanted:
+        done = {run.sizes for run in known}
+        for sizes in [sizes for sizes in dict.fromkeys(wanted) if sizes not in done]:
             try:
                 runs.append(self._run(sizes))
             except _core.Error:
@@ -227,13 +229,14 @@ class _Twins:
         runs += [self._try(wanted) for wanted in points[1:-1]]
         if not self.examples:
             is_small = len(first.journal) <= _FEW_OPERATORS
-            runs += self._taken(_size_choice.more(self.request) if is_small else [])
-            runs += self._taken(_size_choice.ends(self.request))
+            runs += self._taken(_size_choice.more(self.request) if is_small else [], runs)
+            runs += self._taken(_size_choice.ends(self.request), runs)
         try:
             return self._of_some(runs)
         except DynamicShapeError:
             self.sources.clear()
-            further = self._taken(_size_choice.further(self.request)) if not self.examples else []
+            wanted = _size_choice.further(self.request) if not self.examples else []
+            further = self._taken(wanted, runs)
             if not further:
                 raise
         return self._of_some([*(self._run(run.sizes) for run in runs), *further])

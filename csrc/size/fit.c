@@ -86,7 +86,8 @@ static void
 fitter_add(toffee_fitter *f, const toffee_expr *expr)
 {
     if (expr == NULL || f->n == TOFFEE_FITTER_MAX_BASES ||
-        toffee_row_constant(f->pool->n_points, expr->samples)) {
+        toffee_row_constant(f->pool->n_points, expr->samples) ||
+        !toffee_row_tells(f->pool->n_points, expr->samples)) {
         return;
     }
     for (size_t i = 0; i < f->n; i++) {
@@ -96,6 +97,12 @@ fitter_add(toffee_fitter *f, const toffee_expr *expr)
     }
     f->distinct[f->n] = toffee_row_distinct(f->pool->n_points, expr->samples);
     f->bases[f->n++] = expr;
+}
+
+const toffee_expr *
+toffee_fitter_known(const toffee_exprs *pool, const int64_t *row)
+{
+    return toffee_row_tells(pool->n_points, row) ? toffee_fit_find(pool, row) : NULL;
 }
 
 toffee_code
@@ -127,6 +134,7 @@ fit_affine(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
         int64_t d = 0;
 
         if (toffee_row_ratio(f->pool->n_points, v, e->samples, &a, &d) && d == 1 &&
+            toffee_row_tells(f->pool->n_points, e->samples) &&
             (i < f->n || (a <= MAX_KNOWN_MULTIPLE && a >= -MAX_KNOWN_MULTIPLE &&
                           !toffee_row_constant(f->pool->n_points, e->samples)))) {
             return toffee_fitter_scaled(f, e, a, 1, 0, out);
@@ -138,7 +146,8 @@ fit_affine(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
         int64_t a = 0;
         int64_t b = 0;
 
-        if (!toffee_row_line(f->pool->n_points, v, e->samples, &a, &b)) {
+        if (!toffee_row_line(f->pool->n_points, v, e->samples, &a, &b) ||
+            !toffee_row_tells(f->pool->n_points, e->samples)) {
             continue;
         }
         if (is_base ? a == 1 || f->distinct[i] >= 3
@@ -183,9 +192,9 @@ fit_rest(toffee_fitter *f, const int64_t *v, const int64_t *product, int64_t *re
                    ? toffee_expr_number(f->pool, rest[0], out, f->st)
                    : TOFFEE_OK;
     }
-    *out = toffee_fit_find(f->pool, rest);
+    *out = toffee_fitter_known(f->pool, rest);
     if (*out == NULL && toffee_row_add(f->pool->n_points, product, -1, v, rest)) {
-        known = toffee_fit_find(f->pool, rest);
+        known = toffee_fitter_known(f->pool, rest);
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, known, out, f->st));
     }
@@ -300,7 +309,7 @@ fit_division_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const tof
 
         if (toffee_row_mul(f->pool->n_points, v, by->samples, row)) {
             TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_quotient(f->pool, toffee_fit_find(f->pool, row), by, out, f->st));
+                toffee_expr_quotient(f->pool, toffee_fitter_known(f->pool, row), by, out, f->st));
         }
     }
     return TOFFEE_OK;
@@ -408,7 +417,7 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
     for (size_t i = 0; i < f->n && *out == NULL; i++) {
         *out = toffee_row_same(f->pool->n_points, f->bases[i]->samples, v) ? f->bases[i] : NULL;
     }
-    *out = *out != NULL ? *out : toffee_fit_find(f->pool, v);
+    *out = *out != NULL ? *out : toffee_fitter_known(f->pool, v);
     if (*out == NULL) {
         TOFFEE_RETURN_IF_ERROR(fit_affine(f, v, out));
     }

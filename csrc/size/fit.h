@@ -28,9 +28,11 @@
  *
  * where e and f are hints, symbols and derived sizes (for //d also n + m and n*m), and g was met
  * before. What a divisor is must follow from the points: where several fit, none is taken, but that
- * e//d is believed of a power of two. Which of two forms that agree at all points is meant cannot
- * be told; points must be chosen so that the usual ones do not agree: each symbol odd and even, and
- * at 0, 1 and d - 1 past a multiple of the divisors that are to be told (see toffee/_sizes.py). */
+ * e//d is believed of a power of two. What is one number at all points but one takes part in
+ * nothing but as a hint that is the answer itself. Which of two forms that agree at all points is
+ * meant cannot be told; points must be chosen so that the usual ones do not agree: each symbol odd
+ * and even, and at 0, 1 and d - 1 past a multiple of the divisors that are to be told (see
+ * toffee/_sizes.py). */
 #ifndef TOFFEE_SIZE_FIT_H
 #define TOFFEE_SIZE_FIT_H
 
