@@ -53,6 +53,7 @@ class Run:
     #: What the tracer asks instead of computing something expensive; None: it computes all.
     skip: Callable[..., Any] | None = None
     journal: Sequence[tuple[str, int]] = ()
+    reads_values: bool = False  # of what depends on an input
     graph: _core.Graph | None = None
     output: Any = None
 
@@ -130,6 +131,7 @@ class _Twins:
         first = Run(self.request.sizes, is_first=True)
         self.tracer(*call, first)
         self.traced.add(first.sizes)
+        self.computes = first.reads_values
         with _undone(self.module):
             try:
                 graph = self._unified(first)
@@ -152,6 +154,9 @@ class _Twins:
         args, kwargs = self._arguments(sizes)
         self.tracer(args, kwargs, run)
         self.traced.add(sizes)
+        if run.reads_values and not self.computes:  # trace() does it all over
+            where = self.request.describe(sizes)
+            raise DynamicShapeError(f"a value that was not computed is read at {where}")
         return run
 
     def _arguments(self, sizes: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -310,8 +315,6 @@ class _Twins:
                 break
             self.sources |= found
             runs = [self._run(run.sizes) for run in runs]
-        if any(run.is_first for run in runs):  # its graph is not made as those of the others
-            runs = [self._run(run.sizes) if run.is_first else run for run in runs]
         return runs
 
     def _moved(self, runs: Sequence[Run]) -> set[int]:

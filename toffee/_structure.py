@@ -167,7 +167,8 @@ def _list(tree: list[Any]) -> _Parts:
 
 # ---- objects that only their own class knows -----------------------------------------------------
 
-#: What is in no container, or in one that is looked at elsewhere.
+#: What is in no container, or in one that is looked at elsewhere; and most of that by its type.
+_PLAINEST = frozenset((type(None), bool, int, float, str, torch.Tensor, torch.nn.Parameter))
 _PLAIN = (bool, int, float, str, torch.Tensor, torch.nn.Module, type, types.FunctionType)
 
 #: Objects whose attributes are not for others to replace, or are no part of a value.
@@ -277,20 +278,21 @@ def containers(tree: Any) -> list[Any]:
     """The lists, dicts and sets in TREE, each once, with those that objects have their attributes
     in; the first _MOST_CONTAINERS of them, the outer ones first."""
     found: dict[int, Any] = {}
-    seen = {id(tree)}
+    seen: dict[int, Any] = {}
     level = [tree]
     while level and len(found) < _MOST_CONTAINERS:
-        inner = [part for outer in level for part in _inner(outer).values()]
+        inner = {id(part): part for outer in level for part in _inner(outer).values()}
         level = []
-        for part in inner:
-            if part is None or isinstance(part, _PLAIN) or id(part) in seen:
+        for key in inner.keys() - seen.keys():
+            part = inner[key]
+            if type(part) in _PLAINEST or isinstance(part, _PLAIN):
                 continue
-            seen.add(id(part))
             held = part if isinstance(part, (list, dict, set)) else getattr(part, "__dict__", None)
             if isinstance(held, (list, dict, set)):
                 found[id(held)] = held
             if held or isinstance(part, tuple):
                 level.append(part)
+        seen |= inner
     return list(found.values())
 
 

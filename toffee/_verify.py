@@ -263,7 +263,9 @@ class _State:
         self.attributes = [dict(vars(part)) for part in self.parts]
         self.buffers = [dict(part._buffers) for part in self.parts]
         #: Hooks, too: a model that adds its own in its first run says so in an attribute.
-        self.containers = [(held, held.copy()) for held in _structure.containers(self.attributes)]
+        containers = _structure.containers(self.attributes)
+        self.containers = [(held, held.copy()) for held in containers if held]
+        self.empty = [held for held in containers if not held]
         named = [buffer for buffers in self.buffers for buffer in buffers.values()]
         self.values = {id(b): (b, b.detach().clone()) for b in named if b is not None}
 
@@ -283,6 +285,8 @@ class _State:
             if not _structure.holds_the_same(container, held):
                 container.clear()
                 (container.extend if isinstance(container, list) else container.update)(held)
+        for container in filter(None, self.empty):
+            container.clear()
         with torch.no_grad():
             for buffer, value in self.values.values():
                 buffer.copy_(value)

@@ -587,7 +587,10 @@ def _trace(
             taken.add(name)
         call, baked = _declare_inputs(tracer, journal, model, call, state, taken)
         with (
-            _models.ordinary_state(module, state.values()),
+            # After a further run all is put back.
+            _models.ordinary_state(module, state.values())
+            if run is None or run.is_first
+            else contextlib.nullcontext(),
             _models.mode_of(module, how.training, parts),
             journal.dice(_models.definition(model)),
             _tracing.recording(tracer, run is not None),
@@ -599,6 +602,7 @@ def _trace(
                 raise
         if run is not None:
             run.journal = tracer.journal
+            run.reads_values = journal.reads_values
         how.progress.step(tracer.operators)
         journal.refuse()
         tensors = _output_tensors(output)
