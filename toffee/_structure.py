@@ -8,6 +8,7 @@ Of other objects, such as the caches of transformers, only the tensors in their 
 
 from __future__ import annotations
 
+import collections
 import copy
 import dataclasses
 import functools
@@ -167,8 +168,10 @@ def _list(tree: list[Any]) -> _Parts:
 
 # ---- objects that only their own class knows -----------------------------------------------------
 
-#: What is in no container, or in one that is looked at elsewhere; and most of that by its type.
+#: Most values are of one of these types, and a look at the type is quick.
+_HOLDERS = frozenset((list, dict, set, tuple, collections.OrderedDict))
 _PLAINEST = frozenset((type(None), bool, int, float, str, torch.Tensor, torch.nn.Parameter))
+#: What is in no container, or in one that is looked at elsewhere.
 _PLAIN = (bool, int, float, str, torch.Tensor, torch.nn.Module, type, types.FunctionType)
 
 #: Objects whose attributes are not for others to replace, or are no part of a value.
@@ -284,13 +287,18 @@ def containers(tree: Any) -> list[Any]:
         inner = {id(part): part for outer in level for part in _inner(outer).values()}
         level = []
         for key in inner.keys() - seen.keys():
-            part = inner[key]
-            if type(part) in _PLAINEST or isinstance(part, _PLAIN):
+            part = held = inner[key]
+            kind = type(part)
+            if kind in _PLAINEST:
                 continue
-            held = part if isinstance(part, (list, dict, set)) else getattr(part, "__dict__", None)
+            if kind not in _HOLDERS:
+                if isinstance(part, _PLAIN):
+                    continue
+                if not isinstance(part, (list, dict, set, tuple)):
+                    held = getattr(part, "__dict__", None)
             if isinstance(held, (list, dict, set)):
                 found[id(held)] = held
-            if held or isinstance(part, tuple):
+            if held:
                 level.append(part)
         seen |= inner
     return list(found.values())
