@@ -186,6 +186,44 @@ def test_convolutions_and_pools_take_any_height_and_width():
         assert_right(data, model, (torch.randn(sizes[0], 3, *sizes[1:]),))
 
 
+class Pyramid(nn.Module):
+    """As PSPNet has it: averages of several grids, each blown up again."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        y = self.conv(x)
+        size = y.shape[2:]
+        grids = [F.adaptive_avg_pool2d(y, k) for k in (1, 2, 3, 6)]
+        return torch.cat([y, *(F.interpolate(g, size=size, mode="bilinear") for g in grids)], 1)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Pyramid(),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(196, 5)),
+        nn.AdaptiveAvgPool2d((3, None)),
+        lambda x: F.adaptive_avg_pool2d(x, (x.shape[2] // 2, 5)),
+        lambda x: F.adaptive_avg_pool3d(x[:, :, None].expand(-1, -1, 5, -1, -1), (2, 3, 4)),
+        lambda x: F.adaptive_avg_pool1d(x.flatten(1, 2), 4).double() * 2,
+    ],
+    ids=["pyramid", "head", "rows", "half", "3d", "1d"],
+)
+def test_averages_over_as_many_windows_take_any_size(model):
+    dims = {"x": {0: "n", 2: "h", 3: "w"}}
+    data = exported(model, torch.randn(2, 3, 32, 32), dims, input_names=["x"])
+    for n, h, w in ((1, 12, 18), (3, 25, 31), (2, 40, 7), (1, 128, 9)):
+        assert_right(data, model, (torch.randn(n, 3, h, w),))
+
+
+def test_averages_over_windows_of_one_size_stay_what_they_are():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(8))
+    assert operators(exported(net, torch.randn(2, 3, 32, 32), "batch")) == ["Conv", "AveragePool"]
+
+
 def test_interpolation_to_the_size_of_another_tensor():
     def forward(x, y):
         return F.interpolate(x, size=y.shape[2:], mode="bilinear", align_corners=False) + y

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ _log = logging.getLogger("toffee")
 #: A model of fewer operators costs so little that it is traced at many sizes.
 _FEW_OPERATORS = 100
 
+#: Operators whose windows depend on sizes.
+_WINDOWS = re.compile(r"aten::_?adaptive_avg_pool")
+
 #: How many runs that did the same speak for a graph.
 _LEAST = 3
 
@@ -52,6 +56,8 @@ class Run:
     is_first: bool = False  # of the caller's own arguments, computed in full, with warnings
     #: What the tracer asks instead of computing something expensive; None: it computes all.
     skip: Callable[..., Any] | None = None
+    #: Windows that depend on sizes are reckoned in the graph: right for any, and more nodes.
+    is_any: bool = False
     journal: Sequence[tuple[str, int]] = ()
     reads_values: bool = False  # of what depends on an input
     graph: _core.Graph | None = None
@@ -115,6 +121,7 @@ class _Twins:
     lines: _size_errors.Lines
     examples: Sequence[tuple[Any, ...]]
     computes: bool = False
+    is_any: bool = False
     sources: set[int] = field(default_factory=set)
     named: list[str] = field(default_factory=list)  # the operators that SOURCES counts
     #: Lines that were another at a special size, in runs with the same nodes.
@@ -133,22 +140,32 @@ class _Twins:
         self.traced.add(first.sizes)
         self.computes = first.reads_values
         with _undone(self.module):
-            try:
-                graph = self._unified(first)
-            except DynamicShapeError:
-                if self.computes:
-                    raise
-                # What was not computed may have decided something: look once more, at all of it.
-                self.computes = True
+            while True:
+                try:
+                    return self._unified(first), first.output
+                except DynamicShapeError:
+                    if not self._looks_closer(first):
+                        raise
                 self.sources.clear()
-                graph = self._unified(first)
-        return graph, first.output
+
+    def _looks_closer(self, first: Run) -> bool:
+        """Whether there is a way left in which the runs can be made, and it is taken."""
+        has_windows = any(map(_WINDOWS.match, first.operators()))
+        if has_windows and not self.is_any:
+            self.is_any = True
+            first.graph = None  # is made otherwise
+        elif not self.computes:  # what was not computed may have decided something
+            self.computes = True
+        else:
+            return False
+        return True
 
     # ---- runs ------------------------------------------------------------------------------------
 
     def _run(self, sizes: tuple[int, ...]) -> Run:
         """Trace at SIZES, from the state that the model had at first."""
-        run = Run(sizes, tuple(sorted(self.sources)), skip=None if self.computes else self.shapes)
+        skip = None if self.computes else self.shapes
+        run = Run(sizes, tuple(sorted(self.sources)), skip=skip, is_any=self.is_any)
         self.before.put_back()
         torch.set_rng_state(self.dice)  # what is drawn shall not differ for being drawn later
         args, kwargs = self._arguments(sizes)

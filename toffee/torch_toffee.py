@@ -572,7 +572,7 @@ def _trace(
         how.fallback == "aten",
     )
     if run is not None:
-        tracer.keep_journal(run.sources, run.skip)
+        tracer.keep_journal(run.sources, run.skip, run.is_any)
     tracer.locate(
         how.sources,
         parts if how.module_names else None,
