@@ -3,9 +3,12 @@ ONNX Runtime; and what is refused, with the line."""
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 import re
+import threading
+import types
 from dataclasses import dataclass
 
 import numpy as np
@@ -411,6 +414,79 @@ def test_state_is_as_after_one_forward_pass():
         assert torch.equal(mine, its), name
     assert exporting.calls == once.calls == 1 and exporting.cache == once.cache
     assert exporting.training and exporting.norm.training
+
+
+class Filling(nn.Module):
+    """Fills containers of its own and an object's."""
+
+    def __init__(self):
+        super().__init__()
+        self.ramps, self.sizes, self.order = {}, set(), []
+        self.helper = types.SimpleNamespace(last=None, inner={"sizes": []})
+
+    def forward(self, x):
+        n = x.shape[0]
+        self.sizes.add(n)
+        self.order.append(n)
+        self.helper.last = n
+        self.helper.inner["sizes"].append(n)
+        if n not in self.ramps:
+            self.ramps[n] = torch.arange(n * 1000.0).reshape(n, 1000)
+        return x + self.ramps[n]
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_containers_of_the_model_are_as_after_one_forward_pass(verify):
+    model = Filling()
+    x = torch.randn(40, 1000)  # so large that values of a further run are not computed
+    data = exported(model, x, "n", verify=verify)
+    assert list(model.ramps) == model.order == [40] and model.sizes == {40}
+    assert vars(model.helper) == {"last": 40, "inner": {"sizes": [40]}}
+    assert torch.equal(model.ramps[40], torch.arange(40_000.0).reshape(40, 1000))
+    assert_right(data, Filling(), (torch.randn(23, 1000),))
+
+
+def test_what_a_function_remembers_of_further_runs_is_right():
+    @functools.lru_cache
+    def ramp(n):
+        return torch.arange(n * 1000.0).reshape(n, 1000)
+
+    data = exported(lambda x: x + ramp(x.shape[0]), torch.randn(40, 1000), {"x": {0: "n"}})
+    for n in range(1, 70):
+        assert torch.equal(ramp(n), torch.arange(n * 1000.0).reshape(n, 1000)), n
+    assert_right(data, lambda x: x + ramp(x.shape[0]), (torch.randn(23, 1000),))
+
+
+class Box:
+    def __init__(self):
+        self.items = []
+
+
+@pytest.mark.parametrize("verify", [False, True])
+@pytest.mark.parametrize(
+    ("make", "look"), [(list, list), (dict, list), (Box, lambda box: list(box.items))]
+)
+def test_what_the_model_puts_into_its_arguments_is_of_the_first_run_alone(make, look, verify):
+    def fill(x, filled):
+        before = len(look(filled))
+        if isinstance(filled, dict):
+            filled[x.shape[0]] = x * 2
+        else:
+            (filled.items if isinstance(filled, Box) else filled).append(x.shape[0])
+        return x.sum(0) * len(look(filled)) + before
+
+    filled = make()
+    data = exported(fill, (torch.randn(4, 3), filled), {"x": {0: "n"}}, verify=verify)
+    assert look(filled) == [4]
+    x = torch.randn(7, 3)
+    np.testing.assert_allclose(run(data, (x,))[0], fill(x, make()).numpy(), rtol=1e-5)
+
+
+def test_an_argument_that_cannot_be_copied_is_given_to_each_run():
+    lock = threading.Lock()
+    with lock:  # a copy would not be held
+        data = exported(lambda x, a: x * (2 + a.locked()), (torch.ones(4, 3), lock), "batch")
+    assert_right(data, lambda x: x * 3, (torch.randn(7, 3),))
 
 
 def test_state_is_put_back_after_a_refusal_too():

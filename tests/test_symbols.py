@@ -15,7 +15,7 @@ from toffee._symbols import Limits, Misfit, Sizes, limits_of, parse
 
 def _random_expression(rng: random.Random, depth: int) -> str:
     """What Python can read, and is computed with whole numbers alone."""
-    kind = rng.randrange(7) if depth else rng.randrange(2)
+    kind = rng.randrange(8) if depth else rng.randrange(2)
     if kind == 0:
         return rng.choice(["batch", "length", "x_2"])
     if kind == 1:
@@ -26,6 +26,8 @@ def _random_expression(rng: random.Random, depth: int) -> str:
         return f"{rng.choice('+-')}{_random_expression(rng, depth - 1)}"
     left, right = (_random_expression(rng, depth - 1) for _ in range(2))
     space = rng.choice(["", " "])
+    if kind == 4:
+        return f"{rng.choice(['max', 'min'])}({left},{space}{right})"
     return f"{left}{space}{rng.choice(['+', '-', '*', '//', '%'])}{space}{right}"
 
 
@@ -40,7 +42,7 @@ def test_an_expression_is_what_python_computes():
             assert not any(name in text for name in sizes), text
             continue
         try:
-            expected = eval(text, {"__builtins__": {}}, sizes)  # noqa: S307
+            expected = eval(text, {"__builtins__": {"max": max, "min": min}}, sizes)  # noqa: S307
         except ZeroDivisionError:
             with pytest.raises(ZeroDivisionError):
                 expression.value(sizes)
@@ -61,6 +63,8 @@ def test_an_expression_is_what_python_computes():
         ("layer1.0.conv.2 % 3", ("layer1.0.conv.2",)),
         ("batch*45.2 - 1", ("batch", "45.2")),
         ("größe//2", ("größe",)),
+        ("max(n - 1, min(m, 4))", ("n", "m")),
+        ("max + min", ("max", "min")),
     ],
 )
 def test_the_symbols_of_an_expression_are_known(text, names):
@@ -70,6 +74,7 @@ def test_the_symbols_of_an_expression_are_known(text, names):
 @pytest.mark.parametrize(
     "text",
     ["3", "2*3", "", " ", "a b", "2*", "*a", "(a", "a)", "()", "a//", "a**2", "a/2", "floor(a/2)",
+     "max(a)", "max(a, 2", "max(a, 2, 3)", "(a, 2)", "max(, a)", "max a, 2", "maxi(a, 2)",
      "a[0]", "a if b else c", "__import__('os')", "a,b", "a+" * 400 + "a" + "+a" * 400]
 )  # fmt: skip
 def test_what_is_no_expression_is_a_name_for_one_size(text):

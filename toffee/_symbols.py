@@ -1,7 +1,7 @@
 """Sizes that a graph leaves open: symbols, expressions in them, and what each symbol may be.
 
 A dimension declares a number, nothing, or a text. The text is a symbol (``batch``), an expression
-in symbols as Python writes it (``2*length + 1``, ``(length + 3)//4``), or, where it is neither, a
+in symbols as Python writes it (``2*length + 1``, ``max(length//4, 1)``), or, where it is neither, a
 name for one size that nothing else is known of.
 """
 
@@ -41,7 +41,8 @@ Dim = int | str | None
 _LONGEST = 1000
 #: Sizes that only the graph knows are called like a value and an axis: ``45.2``.
 _TOKEN = re.compile(
-    r"\s*(?:(?P<name>[^\W\d]\w*(?:\.\w+)*|\d+(?:\.\w+)+)|(?P<number>[0-9]+)|(?P<mark>//|[-+*%()]))"
+    r"\s*(?:(?P<call>max\(|min\()|(?P<name>[^\W\d]\w*(?:\.\w+)*|\d+(?:\.\w+)+)"
+    r"|(?P<number>[0-9]+)|(?P<mark>//|[-+*%(),]))"
 )
 
 _Operation = Callable[[int, int], int]
@@ -54,6 +55,10 @@ _OPERATIONS: dict[str, tuple[int, _Operation]] = {
     "%": (2, operator.mod),
 }
 _SIGNS = {"+ sign": 1, "- sign": -1}
+#: Of two operands, named as they begin, and as they go on behind the first.
+_CALLS: dict[str, _Operation] = {"max(": max, "min(": min}
+_AFTER_COMMA = {"max(": "max,", "min(": "min,"}
+_OPEN = {"(", *_CALLS, *_AFTER_COMMA.values()}
 
 
 @dataclass(frozen=True)
@@ -88,9 +93,10 @@ class Expression:
                 stack.append(step)
             elif step in _SIGNS:
                 stack.append(_SIGNS[step] * stack.pop())
-            elif step in _OPERATIONS:
+            elif step in _OPERATIONS or step in _CALLS:
                 right = stack.pop()
-                stack.append(_OPERATIONS[step][1](stack.pop(), right))
+                operation = _CALLS[step] if step in _CALLS else _OPERATIONS[step][1]
+                stack.append(operation(stack.pop(), right))
             else:
                 stack.append(sizes[step])
         return stack[0]
@@ -108,7 +114,7 @@ def parse(text: str) -> Expression:
 
 
 def _is_name(step: str) -> bool:
-    return step not in _OPERATIONS and step not in _SIGNS
+    return step not in _OPERATIONS and step not in _SIGNS and step not in _CALLS
 
 
 def _tokens(text: str) -> list[tuple[str, str]] | None:
@@ -128,40 +134,51 @@ def _postfix(text: str) -> list[int | str] | None:
     """The steps that compute TEXT, operands before their operation; None if it is no expression.
     Two stacks and no recursion, since anybody may have written it."""
     steps: list[int | str] = []
-    waiting: list[str] = []  # operations whose right operand is not complete, and "("
+    waiting: list[str] = []  # operations whose right operand is not complete, and open brackets
     wants_operand = True
     for kind, token in _tokens(text) or [("mark", ")")]:
-        if kind != "mark":
+        if kind in ("name", "number"):
             if not wants_operand:
                 return None
             steps.append(int(token) if kind == "number" else token)
             wants_operand = False
-        elif token == "(":
+        elif token == "(" or kind == "call":
             if not wants_operand:
                 return None
             waiting.append(token)
-        elif token == ")":
-            while waiting and waiting[-1] != "(":
+        elif token in "),":
+            while waiting and waiting[-1] not in _OPEN:
                 steps.append(waiting.pop())
             if wants_operand or not waiting:
                 return None
-            waiting.pop()
+            bracket = waiting.pop()
+            if token == ",":
+                if bracket not in _AFTER_COMMA:
+                    return None
+                waiting.append(_AFTER_COMMA[bracket])
+                wants_operand = True
+            elif bracket in _CALLS:
+                return None
+            elif bracket != "(":
+                steps.append(f"{bracket[:-1]}(")
         elif wants_operand:
             if token not in "+-":
                 return None
             waiting.append(f"{token} sign")
         else:
-            while waiting and waiting[-1] != "(" and _tightness(waiting[-1]) >= _tightness(token):
+            while waiting and _tightness(waiting[-1]) >= _tightness(token):
                 steps.append(waiting.pop())
             waiting.append(token)
             wants_operand = True
-    if wants_operand or "(" in waiting:
+    if wants_operand or not _OPEN.isdisjoint(waiting):
         return None
     return steps + waiting[::-1]
 
 
 def _tightness(operation: str) -> int:
-    return _OPERATIONS[operation][0] if operation in _OPERATIONS else 3
+    if operation in _OPERATIONS:
+        return _OPERATIONS[operation][0]
+    return 0 if operation in _OPEN else 3
 
 
 # ---- what a symbol may be ----------------------------------------------------------------------

@@ -154,6 +154,12 @@ tree_build(size_session *s, PyObject *tree, const toffee_expr **out)
     else if (strcmp(op, "%") == 0) {
         code = toffee_expr_remainder(s->pool, left, right, out, &st);
     }
+    else if (strcmp(op, "max") == 0) {
+        code = toffee_expr_max(s->pool, left, right, out, &st);
+    }
+    else if (strcmp(op, "min") == 0) {
+        code = toffee_expr_min(s->pool, left, right, out, &st);
+    }
     else {
         PyErr_Format(PyExc_ValueError, "no operator '%s'", op);
         return -1;
@@ -343,7 +349,8 @@ size_fit_real(PyObject *module, PyObject *args)
                &st) < 0) {
         goto done;
     }
-    result = Py_BuildValue("(iNd)", (int)found.form, expr_text(&s, found.expr), found.scale);
+    result = Py_BuildValue("(iNdNd)", (int)found.form, expr_text(&s, found.expr), found.scale,
+                           expr_text(&s, found.by), found.offset);
 done:
     session_end(&s);
     return result;
@@ -361,7 +368,8 @@ static PyMethodDef methods[] = {
      "size_fit(symbols, samples, hints, remembered, times=1) -> str | None\n\nWhat has these "
      "samples."},
     {"size_fit_real", size_fit_real, METH_VARARGS,
-     "size_fit_real(symbols, dtype, samples, hints) -> (form, text | None, scale)"},
+     "size_fit_real(symbols, dtype, samples, hints) -> (form, text | None, scale, divisor | None, "
+     "offset)"},
 };
 
 int

@@ -2,51 +2,6 @@
  */
 #include "size/pool.h"
 
-/* ---- atoms ------------------------------------------------------------------------------------
- */
-
-/* LEFT // RIGHT or LEFT % RIGHT as an atom, simplified as it will be. */
-static toffee_code
-division_atom(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *left,
-              const toffee_expr *right, const toffee_expr **out, toffee_status *st)
-{
-    toffee_atom like = {.kind = kind, .left = left, .right = right};
-    toffee_atom *atom = NULL;
-    int64_t *samples = NULL;
-
-    *out = NULL;
-    if (left == NULL || right == NULL) {
-        return TOFFEE_OK;
-    }
-    for (size_t i = 0; i < pool->atoms.n; i++) {
-        const toffee_atom *known = pool->atoms.data[i];
-
-        if (known->kind == kind && known->left == left && known->right == right) {
-            return toffee_expr_of_atom(pool, known, out, st);
-        }
-    }
-    samples = toffee_arena_calloc(pool->arena, pool->n_points, sizeof(*samples));
-    if (samples == NULL) {
-        return toffee_fail_nomem(st);
-    }
-    for (size_t p = 0; p < pool->n_points; p++) {
-        int64_t a = left->samples[p];
-        int64_t b = right->samples[p];
-
-        if (!toffee_size_floor_div(a, b, &samples[p])) {
-            return TOFFEE_OK;
-        }
-        if (kind == TOFFEE_ATOM_REMAINDER) {
-            /* The product lies between a and a - b, so it cannot leave 64 bits by more than b:
-             * unsigned arithmetic gives the small difference all the same. */
-            samples[p] = (int64_t)((uint64_t)a - (uint64_t)b * (uint64_t)samples[p]);
-        }
-    }
-    like.samples = samples;
-    TOFFEE_RETURN_IF_ERROR(toffee_atom_new(pool, &like, &atom, st));
-    return toffee_expr_of_atom(pool, atom, out, st);
-}
-
 /* ---- dividing terms ---------------------------------------------------------------------------
  */
 
@@ -175,6 +130,10 @@ expr_divide_exactly(toffee_exprs *pool, const toffee_expr *a, const toffee_expr 
 /* ---- by a number ------------------------------------------------------------------------------
  */
 
+/* A // D or A % D; *OUT is left alone where there is no value. */
+typedef toffee_code number_divider(toffee_exprs *pool, const toffee_expr *a, int64_t d,
+                                   const toffee_expr **out, toffee_status *st);
+
 /* The terms of an expression without its number, ready to be changed. */
 static toffee_code
 variable_terms(toffee_exprs *pool, const toffee_expr *a, term_list *out, int64_t *number,
@@ -249,7 +208,8 @@ quotient_of_rest(toffee_exprs *pool, term_list *x, int64_t r, int64_t d, const t
     else {
         TOFFEE_RETURN_IF_ERROR(terms_plus(pool, x, r, &left, st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, d, &right, st));
-        TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_QUOTIENT, left, right, out, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_expr_of_two(pool, TOFFEE_ATOM_QUOTIENT, left, right, out, st));
     }
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, 0, &right, st));
     return toffee_expr_add(pool, right, sign, *out, out, st);
@@ -354,7 +314,7 @@ remainder_by_number(toffee_exprs *pool, const toffee_expr *a, int64_t d, const t
     }
     TOFFEE_RETURN_IF_ERROR(terms_plus(pool, &terms, r / g, &left, st));
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, d / g, &right, st));
-    TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_REMAINDER, left, right, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_of_two(pool, TOFFEE_ATOM_REMAINDER, left, right, out, st));
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, r % g, &left, st));
     return toffee_expr_add(pool, left, g, *out, out, st);
 }
@@ -409,10 +369,13 @@ is_zero_somewhere(const toffee_exprs *pool, const toffee_expr *expr)
     return zero;
 }
 
-toffee_code
-toffee_expr_quotient(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
-                     const toffee_expr **out, toffee_status *st)
+/* A // B or A % B, as KIND says. */
+static toffee_code
+divide(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *a, const toffee_expr *b,
+       const toffee_expr **out, toffee_status *st)
 {
+    bool is_quotient = kind == TOFFEE_ATOM_QUOTIENT;
+    number_divider *by_number = is_quotient ? quotient_by_number : remainder_by_number;
     const toffee_expr *whole = NULL;
     const toffee_expr *rest = NULL;
     const toffee_expr *by = NULL;
@@ -424,47 +387,32 @@ toffee_expr_quotient(toffee_exprs *pool, const toffee_expr *a, const toffee_expr
         return TOFFEE_OK;
     }
     if (toffee_expr_is_number(b, &d)) {
-        return quotient_by_number(pool, a, d, out, st);
+        return by_number(pool, a, d, out, st);
     }
     TOFFEE_RETURN_IF_ERROR(division_reduce(pool, a, b, &whole, &rest, &by, &factor, st));
     if (rest == NULL || by == NULL) {
         return TOFFEE_OK;
     }
     if (toffee_expr_is_number(by, &d)) {
-        TOFFEE_RETURN_IF_ERROR(quotient_by_number(pool, rest, d, &rest, st));
+        TOFFEE_RETURN_IF_ERROR(by_number(pool, rest, d, &rest, st));
     }
     else if (rest->n != 0) {
-        TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_QUOTIENT, rest, by, &rest, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_of_two(pool, kind, rest, by, &rest, st));
     }
-    return toffee_expr_add(pool, whole, 1, rest, out, st);
+    return is_quotient ? toffee_expr_add(pool, whole, 1, rest, out, st)
+                       : toffee_expr_mul(pool, factor, rest, out, st);
+}
+
+toffee_code
+toffee_expr_quotient(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
+                     const toffee_expr **out, toffee_status *st)
+{
+    return divide(pool, TOFFEE_ATOM_QUOTIENT, a, b, out, st);
 }
 
 toffee_code
 toffee_expr_remainder(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
                       const toffee_expr **out, toffee_status *st)
 {
-    const toffee_expr *whole = NULL;
-    const toffee_expr *rest = NULL;
-    const toffee_expr *by = NULL;
-    const toffee_expr *factor = NULL;
-    int64_t d = 0;
-
-    *out = NULL;
-    if (a == NULL || b == NULL || is_zero_somewhere(pool, b)) {
-        return TOFFEE_OK;
-    }
-    if (toffee_expr_is_number(b, &d)) {
-        return remainder_by_number(pool, a, d, out, st);
-    }
-    TOFFEE_RETURN_IF_ERROR(division_reduce(pool, a, b, &whole, &rest, &by, &factor, st));
-    if (rest == NULL || by == NULL) {
-        return TOFFEE_OK;
-    }
-    if (toffee_expr_is_number(by, &d)) {
-        TOFFEE_RETURN_IF_ERROR(remainder_by_number(pool, rest, d, &rest, st));
-    }
-    else if (rest->n != 0) {
-        TOFFEE_RETURN_IF_ERROR(division_atom(pool, TOFFEE_ATOM_REMAINDER, rest, by, &rest, st));
-    }
-    return toffee_expr_mul(pool, factor, rest, out, st);
+    return divide(pool, TOFFEE_ATOM_REMAINDER, a, b, out, st);
 }

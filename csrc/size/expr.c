@@ -396,6 +396,99 @@ toffee_expr_mul(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
     return toffee_expr_from_terms(pool, pool->work.data, pool->work.n, out, st);
 }
 
+/* ---- of two -----------------------------------------------------------------------------------
+ */
+
+bool
+toffee_atom_apply(toffee_atom_kind kind, int64_t a, int64_t b, int64_t *out)
+{
+    if (kind == TOFFEE_ATOM_MAX || kind == TOFFEE_ATOM_MIN) {
+        *out = (a > b) == (kind == TOFFEE_ATOM_MAX) ? a : b;
+        return true;
+    }
+    if (!toffee_size_floor_div(a, b, out)) {
+        return false;
+    }
+    if (kind == TOFFEE_ATOM_REMAINDER) {
+        /* The product lies between a and a - b, so it cannot leave 64 bits by more than b:
+         * unsigned arithmetic gives the small difference all the same. */
+        *out = (int64_t)((uint64_t)a - (uint64_t)b * (uint64_t)*out);
+    }
+    return true;
+}
+
+toffee_code
+toffee_expr_of_two(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *left,
+                   const toffee_expr *right, const toffee_expr **out, toffee_status *st)
+{
+    toffee_atom like = {.kind = kind, .left = left, .right = right};
+    toffee_atom *atom = NULL;
+    int64_t *samples = NULL;
+    bool commutes = kind == TOFFEE_ATOM_MAX || kind == TOFFEE_ATOM_MIN;
+
+    *out = NULL;
+    if (left == NULL || right == NULL) {
+        return TOFFEE_OK;
+    }
+    for (size_t i = 0; i < pool->atoms.n; i++) {
+        const toffee_atom *known = pool->atoms.data[i];
+
+        if (known->kind == kind && ((known->left == left && known->right == right) ||
+                                    (commutes && known->left == right && known->right == left))) {
+            return toffee_expr_of_atom(pool, known, out, st);
+        }
+    }
+    samples = toffee_arena_calloc(pool->arena, pool->n_points, sizeof(*samples));
+    if (samples == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    for (size_t p = 0; p < pool->n_points; p++) {
+        if (!toffee_atom_apply(kind, left->samples[p], right->samples[p], &samples[p])) {
+            return TOFFEE_OK;
+        }
+    }
+    like.samples = samples;
+    TOFFEE_RETURN_IF_ERROR(toffee_atom_new(pool, &like, &atom, st));
+    return toffee_expr_of_atom(pool, atom, out, st);
+}
+
+/* The one of A and B that KIND says: one of them where their difference is a number. */
+static toffee_code
+choose(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *a, const toffee_expr *b,
+       const toffee_expr **out, toffee_status *st)
+{
+    const toffee_expr *difference = NULL;
+    int64_t number = 0;
+
+    *out = NULL;
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_add(pool, a, -1, b, &difference, st));
+    if (difference == NULL) {
+        return TOFFEE_OK;
+    }
+    if (toffee_expr_is_number(difference, &number)) {
+        *out = (number > 0) == (kind == TOFFEE_ATOM_MAX) ? a : b;
+        return TOFFEE_OK;
+    }
+    if (toffee_expr_is_number(a, NULL)) { /* a number stands last */
+        return toffee_expr_of_two(pool, kind, b, a, out, st);
+    }
+    return toffee_expr_of_two(pool, kind, a, b, out, st);
+}
+
+toffee_code
+toffee_expr_max(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
+                const toffee_expr **out, toffee_status *st)
+{
+    return choose(pool, TOFFEE_ATOM_MAX, a, b, out, st);
+}
+
+toffee_code
+toffee_expr_min(toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b,
+                const toffee_expr **out, toffee_status *st)
+{
+    return choose(pool, TOFFEE_ATOM_MIN, a, b, out, st);
+}
+
 /* ---- questions --------------------------------------------------------------------------------
  */
 

@@ -1,9 +1,9 @@
 /* csrc/size/expr.h -- whole numbers that depend on the sizes of the inputs.
  *
  * An expression is a polynomial with whole coefficients over atoms. An atom is a symbol ("batch"),
- * a size that the graph itself computes (derived), or the floor quotient or remainder of two
- * expressions. Expressions of one pool are canonical: equal ones are one pointer, with the terms in
- * one order, so that "2*length + 1" is always written so.
+ * a size that the graph itself computes (derived), or the floor quotient, the remainder, the
+ * greater or the less of two expressions. Expressions of one pool are canonical: equal ones are one
+ * pointer, with the terms in one order, so that "2*length + 1" is always written so.
  *
  * Note [Points]. What is known of a size is its value in a few runs of the model, the points: at
  * each of them every symbol has a value. Each expression carries its values at all points, so it
@@ -19,10 +19,12 @@ typedef struct toffee_expr toffee_expr;
 typedef struct toffee_atom toffee_atom;
 
 typedef enum {
-    TOFFEE_ATOM_SYMBOL,   /* name */
-    TOFFEE_ATOM_DERIVED,  /* name; owner says where the graph has it */
-    TOFFEE_ATOM_QUOTIENT, /* floor(left / right) */
-    TOFFEE_ATOM_REMAINDER /* left - right * floor(left / right) */
+    TOFFEE_ATOM_SYMBOL,    /* name */
+    TOFFEE_ATOM_DERIVED,   /* name; owner says where the graph has it */
+    TOFFEE_ATOM_QUOTIENT,  /* floor(left / right) */
+    TOFFEE_ATOM_REMAINDER, /* left - right * floor(left / right) */
+    TOFFEE_ATOM_MAX,
+    TOFFEE_ATOM_MIN
 } toffee_atom_kind;
 
 struct toffee_atom {
@@ -30,7 +32,7 @@ struct toffee_atom {
     size_t index;            /* in order of making: atoms of terms are sorted by it */
     const char *name;        /* of a symbol or a derived size; NULL for the others */
     void *owner;             /* of a derived size: the caller's; else NULL */
-    const toffee_expr *left; /* of a quotient or remainder; else NULL */
+    const toffee_expr *left; /* of those of two expressions; else NULL */
     const toffee_expr *right;
     const int64_t *samples; /* at each point of the pool */
 };
@@ -86,6 +88,13 @@ TOFFEE_NODISCARD toffee_code toffee_expr_quotient(toffee_exprs *pool, const toff
 TOFFEE_NODISCARD toffee_code toffee_expr_remainder(toffee_exprs *pool, const toffee_expr *a,
                                                    const toffee_expr *b, const toffee_expr **out,
                                                    toffee_status *st);
+/* max(a, b) and min(a, b). */
+TOFFEE_NODISCARD toffee_code toffee_expr_max(toffee_exprs *pool, const toffee_expr *a,
+                                             const toffee_expr *b, const toffee_expr **out,
+                                             toffee_status *st);
+TOFFEE_NODISCARD toffee_code toffee_expr_min(toffee_exprs *pool, const toffee_expr *a,
+                                             const toffee_expr *b, const toffee_expr **out,
+                                             toffee_status *st);
 
 /* Whether EXPR is a number, and which. OUT may be NULL. */
 bool toffee_expr_is_number(const toffee_expr *expr, int64_t *out);

@@ -19,7 +19,12 @@
  *   a*e//d                                            3 where d is 2, else 4
  *   e % d, -e % d                                     3
  *   (e + b) % d + c                                   4, and the whole range must be seen
- *   e * any of these; e + and e - a quotient or remainder
+ *   max(e, f), min(e, f)                              two where each is greater
+ *   max(e//d + b, c) and with ceil; min               three before the bend and two behind, where 1
+ *                                                     alone suffices as the least; one d only
+ *   (e - 1)//p*p, e less that; p is ceil(e/d) or      4, one d only
+ *   max(e//d, 1): the last of equal parts
+ *   e * any of these; e + q, e - q, q - e, q being a quotient or remainder
  *
  * where e and f are hints, symbols and derived sizes (for //d also n + m and n*m), and g was met
  * before. What a divisor is must follow from the points: where several fit, none is taken, but that
@@ -42,6 +47,8 @@ TOFFEE_NODISCARD toffee_code toffee_fit_remember(toffee_exprs *pool, const toffe
                                                  toffee_status *st);
 /* What was remembered with SAMPLES, or NULL. */
 const toffee_expr *toffee_fit_find(const toffee_exprs *pool, const int64_t *samples);
+/* The same, if SAMPLES say what a size is (toffee_row_tells): else it is as good as any other. */
+const toffee_expr *toffee_fit_known(const toffee_exprs *pool, const int64_t *samples);
 /* *OUT has SAMPLES (n_points of them) and is made of HINTS (sizes nearby; NULLs are skipped), of
  * symbols, and of what was remembered; NULL: nothing fits. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_fit_whole(toffee_exprs *pool, const int64_t *samples,
@@ -55,19 +62,24 @@ typedef enum {
     TOFFEE_REAL_ROOT,         /* sqrt(e) */
     TOFFEE_REAL_INVERSE_ROOT, /* 1 / sqrt(e) */
     TOFFEE_REAL_LOG,          /* log(e) */
+    TOFFEE_REAL_POWER,        /* scale ** e */
+    TOFFEE_REAL_RATIO,        /* e / by */
 } toffee_real_form;
 
 typedef struct {
     toffee_real_form form;
     const toffee_expr *expr; /* NULL: nothing fits */
-    double scale;            /* the number is scale * form(expr) */
+    const toffee_expr *by;   /* of a ratio; else NULL */
+    double scale, offset;    /* the number is scale * form(expr) + offset; see POWER and RATIO */
 } toffee_real_fit;
 
 /* The same for real numbers of DTYPE (FLOAT, DOUBLE, FLOAT16, BFLOAT16; given as doubles): the form
  * and expression that give each of SAMPLES again, to within one unit in the last place of DTYPE.
  * Numbers that are all the same are IS of a whole number, or of 1 with the number as the scale.
  * Scales are 1, powers of two and ten, multiples of pi and some logarithms, also negative; whole
- * ones up to 4096 and 1 over these need three values of the size, any other needs four. */
+ * ones up to 4096 and 1 over these need three values of the size, any other needs four. With an
+ * offset both are short decimals, and four values are needed (1 - 1/n, n + 1e-6). Powers are of 2,
+ * where the exponent may be any expression, or of a short decimal to what was met before. */
 TOFFEE_NODISCARD toffee_code toffee_fit_real(toffee_exprs *pool, toffee_dtype dtype,
                                              const double *samples, const toffee_expr *const *hints,
                                              size_t n_hints, toffee_real_fit *out,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "size/pool.h"
+#include "size/row.h"
 
 /* Divisors that are tried for one quotient; where there are more, the points say too little. */
 #define MAX_TRIED 256
@@ -12,71 +13,6 @@
 #define MAX_FACTOR 4096
 /* Numbers past this are not divided: below it the products of two cannot overflow. */
 #define MAX_SIZE (INT64_C(1) << 30)
-
-size_t
-toffee_fit_distinct(const int64_t *row, size_t n)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t k = 0;
-
-        while (k < i && row[k] != row[i]) {
-            k++;
-        }
-        count += k == i;
-    }
-    return count;
-}
-
-/* With as many points, one alone is not enough to tell what a number is. */
-#define LEAST_TELLING 5
-
-bool
-toffee_fit_tells(const int64_t *row, size_t n)
-{
-    int64_t usual = row[0];
-    size_t votes = 0;
-    size_t n_others = 0;
-
-    for (size_t p = 0; p < n; p++) { /* the number that most points have, if there is one */
-        usual = votes == 0 ? row[p] : usual;
-        votes = votes == 0 || row[p] == usual ? votes + 1 : votes - 1;
-    }
-    for (size_t p = 0; p < n; p++) {
-        n_others += row[p] != usual;
-    }
-    return n_others != 1 || n < LEAST_TELLING;
-}
-
-bool
-toffee_fit_line(const int64_t *v, const int64_t *e, size_t n, int64_t *a, int64_t *b)
-{
-    int64_t run = 0;
-    int64_t rise = 0;
-    int64_t product = 0;
-    size_t at = 1;
-
-    while (at < n && e[at] == e[0]) {
-        at++;
-    }
-    if (at >= n || __builtin_sub_overflow(e[at], e[0], &run) ||
-        __builtin_sub_overflow(v[at], v[0], &rise) || (run == -1 && rise == INT64_MIN) ||
-        rise % run != 0 || rise == 0) {
-        return false;
-    }
-    *a = rise / run;
-    if (__builtin_mul_overflow(*a, e[0], &product) || __builtin_sub_overflow(v[0], product, b)) {
-        return false;
-    }
-    for (size_t p = 0; p < n; p++) {
-        if (__builtin_mul_overflow(*a, e[p], &product) ||
-            __builtin_add_overflow(product, *b, &product) || product != v[p]) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* ---- quotients --------------------------------------------------------------------------------
  */
@@ -224,7 +160,7 @@ toffee_fit_division(const int64_t *v, const int64_t *e, size_t n, size_t distinc
     bool ambiguous = false;
 
     *out = (toffee_division){0, 0, 0, 0, false};
-    if (distinct < 3 || toffee_fit_distinct(v, n) < 3 || !rows_are_small(v, e, n)) {
+    if (distinct < 3 || toffee_row_distinct(n, v) < 3 || !rows_are_small(v, e, n)) {
         return;
     }
     quotient_of(v, e, n, distinct, 0, out);

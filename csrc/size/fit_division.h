@@ -10,14 +10,6 @@ typedef struct {
     bool is_ambiguous; /* several fit, and none is simpler than the others */
 } toffee_division;
 
-/* How many different numbers there are among the N of ROW. */
-size_t toffee_fit_distinct(const int64_t *row, size_t n);
-/* Whether ROW, the values of a size at N points (at least 1), says what the size is: not if it is
- * one number at all points but one, where other sizes may be anything. */
-bool toffee_fit_tells(const int64_t *row, size_t n);
-/* Whether V is A * E + B with whole numbers, A not 0, at all N points. */
-TOFFEE_NODISCARD bool toffee_fit_line(const int64_t *v, const int64_t *e, size_t n, int64_t *a,
-                                      int64_t *b);
 /* *OUT is the quotient of E that is V at all N points. E has DISTINCT values; three are needed, and
  * four for an offset that is none of the usual. ROW has room for N numbers and is overwritten. */
 void toffee_fit_division(const int64_t *v, const int64_t *e, size_t n, size_t distinct,

@@ -1,9 +1,10 @@
 /* csrc/size/fit_real.c -- real numbers that were seen, as functions of whole ones. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "size/fit.h"
-#include "size/fit_division.h"
 #include "size/pool.h"
+#include "size/row.h"
 
 /* Past this many, what was met before is not searched for a real number. */
 #define MAX_KNOWN 256
@@ -38,6 +39,10 @@ static const double scales[] = {
 #define RANK_WHOLE 100
 #define RANK_ANY 200
 #define RANK_NONE 1000
+/* Decimal digits of numbers that are believed in sums and powers. */
+#define MAX_DIGITS 6
+/* A ratio is looked for only where its numerators are known to this much. */
+#define MAX_BLUR (1.0 / 64)
 
 /* One unit in the last place of X in DTYPE. */
 static double
@@ -139,7 +144,7 @@ scale_find(const toffee_exprs *pool, toffee_dtype dtype, toffee_real_form form, 
             return (int)i;
         }
     }
-    if (toffee_fit_distinct(e, pool->n_points) < 3) {
+    if (toffee_row_distinct(pool->n_points, e) < 3) {
         return RANK_NONE;
     }
     for (int inverse = 0; inverse < 2; inverse++) {
@@ -152,7 +157,7 @@ scale_find(const toffee_exprs *pool, toffee_dtype dtype, toffee_real_form form, 
         }
     }
     *scale = ratio;
-    return toffee_fit_distinct(e, pool->n_points) >= 4 &&
+    return toffee_row_distinct(pool->n_points, e) >= 4 &&
                    agrees_everywhere(pool, dtype, *scale, form, e, samples)
                ? RANK_ANY
                : RANK_NONE;
@@ -186,17 +191,312 @@ fit_number(toffee_exprs *pool, double number, toffee_real_fit *out, toffee_statu
     return toffee_expr_number(pool, whole ? (int64_t)number : 1, &out->expr, st);
 }
 
+/* ---- sums, powers and ratios ------------------------------------------------------------------
+ */
+
+typedef struct {
+    toffee_exprs *pool;
+    toffee_dtype dtype;
+    const double *samples;
+    const toffee_expr *const *hints;
+    size_t n_hints;
+    toffee_status *st;
+} real_fitter;
+
+/* The candidate I of what may be in it: hints, then what was met before; NULL past the last. */
+static const toffee_expr *
+candidate(const real_fitter *r, size_t i)
+{
+    size_t n_known = r->pool->known.n < MAX_KNOWN ? r->pool->known.n : MAX_KNOWN;
+
+    if (i < r->n_hints) {
+        return r->hints[i];
+    }
+    return i - r->n_hints < n_known ? r->pool->known.data[i - r->n_hints] : NULL;
+}
+
+static size_t
+n_candidates(const real_fitter *r)
+{
+    size_t n_known = r->pool->known.n < MAX_KNOWN ? r->pool->known.n : MAX_KNOWN;
+
+    return r->n_hints + n_known;
+}
+
+/* Whether EXPR has values enough to tell two free numbers: the less is known of each sample, the
+ * more. */
+static bool
+has_enough(const real_fitter *r, const toffee_expr *expr)
+{
+    bool is_coarse = r->dtype == TOFFEE_DTYPE_FLOAT16 || r->dtype == TOFFEE_DTYPE_BFLOAT16;
+
+    return expr != NULL &&
+           toffee_row_distinct(r->pool->n_points, expr->samples) >= (is_coarse ? 8 : 4);
+}
+
+/* X rounded to N decimal digits. */
+static double
+rounded(double x, int n)
+{
+    double magnitude = x != 0 ? floor(log10(fabs(x))) : 0;
+    double unit = pow(10, n - 1 - magnitude); /* exact up to 10^22, where it matters */
+
+    return isfinite(unit) && unit != 0 ? nearbyint(x * unit) / unit : x;
+}
+
+/* Whether A * FORM(e) + C is each of the samples. */
+static bool
+sum_agrees(const real_fitter *r, toffee_real_form form, const int64_t *e, double a, double c)
+{
+    for (size_t p = 0; p < r->pool->n_points; p++) {
+        double term = a * form_apply(form, (double)e[p]);
+        double y = r->samples[p];
+        double blur = 2 * unit_of(TOFFEE_DTYPE_DOUBLE, fmax(fabs(term), fabs(c)));
+
+        if (!(fabs(term + c - y) <= fmax(unit_of(r->dtype, y), blur))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether EXPR is at least 1 whatever its symbols are. */
+static bool
+is_positive(const toffee_expr *expr)
+{
+    for (size_t i = 0; i < expr->n; i++) {
+        if (expr->terms[i].coefficient < 0) {
+            return false;
+        }
+        for (size_t k = 0; k < expr->terms[i].n; k++) {
+            if (expr->terms[i].atoms[k]->kind != TOFFEE_ATOM_SYMBOL) {
+                return false;
+            }
+        }
+    }
+    return expr->n != 0;
+}
+
+/* A * FORM(E) + C, both short decimals. */
+static bool
+sum_find(const real_fitter *r, toffee_real_form form, const toffee_expr *expr, double *a, double *c)
+{
+    const int64_t *e = expr->samples;
+    size_t low = 0;
+    size_t high = 0;
+    double run = 0;
+    double slope = 0;
+
+    for (size_t p = 0; p < r->pool->n_points; p++) {
+        if (!isfinite(form_apply(form, (double)e[p]))) {
+            return false;
+        }
+        low = e[p] < e[low] ? p : low;
+        high = e[p] > e[high] ? p : high;
+    }
+    run = form_apply(form, (double)e[high]) - form_apply(form, (double)e[low]);
+    slope = (r->samples[high] - r->samples[low]) / run;
+    if (!isfinite(slope) || slope == 0) {
+        return false;
+    }
+    for (int i = 1; i <= MAX_DIGITS; i++) {
+        /* Where the number is the least its rounding is. */
+        size_t at = fabs(r->samples[low]) < fabs(r->samples[high]) ? low : high;
+        double rest = 0;
+
+        *a = rounded(slope, i);
+        rest = r->samples[at] - *a * form_apply(form, (double)e[at]);
+        for (int k = 1; k <= MAX_DIGITS; k++) {
+            *c = rounded(rest, k);
+            if (sum_agrees(r, form, e, *a, *c)) {
+                /* What is small beside all that was seen is blurred by it. */
+                return is_positive(expr) || fabs(*c) > 1e-3 * fabs(*a);
+            }
+        }
+    }
+    return false;
+}
+
+static toffee_code
+fit_real_sum(const real_fitter *r, toffee_real_fit *out)
+{
+    double a = 0;
+    double c = 0;
+    int64_t *row = r->pool->rows[TOFFEE_SIZE_N_ROWS - 1];
+    bool is_whole = true;
+
+    for (size_t i = 0; i < n_candidates(r); i++) {
+        const toffee_expr *e = candidate(r, i);
+
+        if (!has_enough(r, e)) {
+            continue;
+        }
+        for (int form = 0; form <= TOFFEE_REAL_LOG; form++) {
+            if (sum_find(r, (toffee_real_form)form, e, &a, &c)) {
+                *out = (toffee_real_fit){(toffee_real_form)form, e, NULL, a, c};
+                return TOFFEE_OK;
+            }
+        }
+    }
+    /* A whole number of any kind, and the same short decimal everywhere. */
+    for (size_t p = 0; p < r->pool->n_points && is_whole; p++) {
+        is_whole = fabs(r->samples[p]) < MAX_EXACT;
+        row[p] = is_whole ? (int64_t)nearbyint(r->samples[p]) : 0;
+    }
+    for (size_t p = 0, at = 0; p < r->pool->n_points && is_whole; p++) {
+        at = llabs(row[p]) < llabs(row[at]) ? p : at;
+        c = r->samples[at] - (double)row[at];
+    }
+    for (int k = 1; k <= MAX_DIGITS && is_whole && out->expr == NULL; k++) {
+        const toffee_expr *e = NULL;
+        double offset = rounded(c, k);
+
+        if (offset != 0 && sum_agrees(r, TOFFEE_REAL_IS, row, 1, offset)) {
+            TOFFEE_RETURN_IF_ERROR(toffee_fit_whole(r->pool, row, r->hints, r->n_hints, &e, r->st));
+            if (e != NULL && (is_positive(e) || fabs(offset) > 1e-3)) {
+                *out = (toffee_real_fit){TOFFEE_REAL_IS, e, NULL, 1, offset};
+            }
+            return TOFFEE_OK;
+        }
+    }
+    return TOFFEE_OK;
+}
+
+static bool
+power_agrees(const real_fitter *r, const int64_t *e, double base)
+{
+    for (size_t p = 0; p < r->pool->n_points; p++) {
+        double y = r->samples[p];
+
+        if (!(fabs(pow(base, (double)e[p]) - y) <= unit_of(r->dtype, y))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* 2 ** any and 0.5 ** any, or a short decimal to the power of a candidate. */
+static toffee_code
+fit_real_power(const real_fitter *r, toffee_real_fit *out)
+{
+    int64_t *row = r->pool->rows[TOFFEE_SIZE_N_ROWS - 1];
+    size_t n = r->pool->n_points;
+    bool is_binary = true;
+    bool is_falling = true;
+    bool is_positive_everywhere = true;
+
+    for (size_t p = 0; p < n; p++) {
+        int exponent = 0;
+
+        is_binary = is_binary && frexp(r->samples[p], &exponent) == 0.5;
+        row[p] = exponent - 1;
+        is_falling = is_falling && row[p] <= 0;
+        is_positive_everywhere = is_positive_everywhere && r->samples[p] > 0;
+    }
+    if (is_binary) {
+        for (size_t p = 0; p < n && is_falling; p++) {
+            row[p] = -row[p];
+        }
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_fit_whole(r->pool, row, r->hints, r->n_hints, &out->expr, r->st));
+        *out = (toffee_real_fit){TOFFEE_REAL_POWER, out->expr, NULL, is_falling ? 0.5 : 2, 0};
+        return TOFFEE_OK;
+    }
+    for (size_t i = 0; i < n_candidates(r) && is_positive_everywhere; i++) {
+        const toffee_expr *e = candidate(r, i);
+        size_t at = 0;
+
+        if (!has_enough(r, e)) {
+            continue;
+        }
+        for (size_t p = 0; p < n; p++) {
+            at = llabs(e->samples[p]) > llabs(e->samples[at]) ? p : at;
+        }
+        for (int k = 1; k <= MAX_DIGITS; k++) {
+            double base = rounded(exp(log(r->samples[at]) / (double)e->samples[at]), k);
+
+            if (power_agrees(r, e->samples, base)) {
+                *out = (toffee_real_fit){TOFFEE_REAL_POWER, e, NULL, base, 0};
+                return TOFFEE_OK;
+            }
+        }
+    }
+    return TOFFEE_OK;
+}
+
+/* A whole number divided by BY, or by half of it. */
+static toffee_code
+ratio_find(const real_fitter *r, const toffee_expr *by, toffee_real_fit *out)
+{
+    int64_t *row = r->pool->rows[TOFFEE_SIZE_N_ROWS - 1];
+    const toffee_expr *zero = NULL;
+    bool is_ratio = by != NULL && toffee_row_distinct(r->pool->n_points, by->samples) >= 3 &&
+                    toffee_row_tells(r->pool->n_points, by->samples);
+
+    for (int64_t k = 1; k <= 2 && is_ratio && out->expr == NULL; k++) {
+        bool fits = true;
+
+        for (size_t p = 0; p < r->pool->n_points && fits; p++) {
+            double times = (double)k * (double)by->samples[p];
+            double x = r->samples[p] * times;
+            double blur = unit_of(r->dtype, r->samples[p]) * fabs(times);
+
+            fits = by->samples[p] != 0 && fabs(x) < MAX_EXACT && blur <= MAX_BLUR &&
+                   fabs(x - nearbyint(x)) <= blur;
+            row[p] = fits ? (int64_t)nearbyint(x) : 0;
+        }
+        if (!fits) {
+            continue;
+        }
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_fit_whole(r->pool, row, r->hints, r->n_hints, &out->expr, r->st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(r->pool, 0, &zero, r->st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_add(r->pool, zero, k, by, &out->by, r->st));
+        *out =
+            (toffee_real_fit){TOFFEE_REAL_RATIO, out->by != NULL ? out->expr : NULL, out->by, 1, 0};
+    }
+    return TOFFEE_OK;
+}
+
+/* By what was met before; by a symbol and one more or less; by the product of two symbols. */
+static toffee_code
+fit_real_ratio(const real_fitter *r, toffee_real_fit *out)
+{
+    toffee_exprs *pool = r->pool;
+    const toffee_expr *by = NULL;
+    const toffee_expr *one = NULL;
+
+    for (size_t i = 0; i < n_candidates(r) && out->expr == NULL; i++) {
+        TOFFEE_RETURN_IF_ERROR(ratio_find(r, candidate(r, i), out));
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(pool, 1, &one, r->st));
+    for (size_t i = 0; i < pool->bases.n && out->expr == NULL; i++) {
+        for (int64_t more = -1; more <= 1 && out->expr == NULL; more += 2) {
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_expr_add(pool, pool->bases.data[i], more, one, &by, r->st));
+            TOFFEE_RETURN_IF_ERROR(ratio_find(r, by, out));
+        }
+        for (size_t k = i; k < pool->bases.n && out->expr == NULL; k++) {
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_expr_mul(pool, pool->bases.data[i], pool->bases.data[k], &by, r->st));
+            TOFFEE_RETURN_IF_ERROR(ratio_find(r, by, out));
+        }
+    }
+    return TOFFEE_OK;
+}
+
 toffee_code
 toffee_fit_real(toffee_exprs *pool, toffee_dtype dtype, const double *samples,
                 const toffee_expr *const *hints, size_t n_hints, toffee_real_fit *out,
                 toffee_status *st)
 {
     size_t n_known = pool->known.n < MAX_KNOWN ? pool->known.n : MAX_KNOWN;
+    const real_fitter r = {pool, dtype, samples, hints, n_hints, st};
     int64_t *row = pool->rows[TOFFEE_SIZE_N_ROWS - 1];
     bool constant = true;
     int best = RANK_NONE;
 
-    *out = (toffee_real_fit){TOFFEE_REAL_IS, NULL, 1};
+    *out = (toffee_real_fit){TOFFEE_REAL_IS, NULL, NULL, 1, 0};
     for (size_t p = 0; p < pool->n_points; p++) {
         constant = constant && samples[p] == samples[0];
     }
@@ -212,15 +512,21 @@ toffee_fit_real(toffee_exprs *pool, toffee_dtype dtype, const double *samples,
         const toffee_expr *e = i < n_hints ? hints[i] : pool->known.data[i - n_hints];
 
         for (int form = 0;
-             form <= TOFFEE_REAL_LOG && e != NULL && toffee_fit_tells(e->samples, pool->n_points);
+             form <= TOFFEE_REAL_LOG && e != NULL && toffee_row_tells(pool->n_points, e->samples);
              form++) {
             double scale = 1;
             int rank = scale_find(pool, dtype, (toffee_real_form)form, e->samples, samples, &scale);
 
             if (rank < best) {
                 best = rank;
-                *out = (toffee_real_fit){(toffee_real_form)form, e, scale};
+                *out = (toffee_real_fit){(toffee_real_form)form, e, NULL, scale, 0};
             }
+        }
+    }
+    if (out->expr == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_real_power(&r, out));
+        if (out->expr != NULL) {
+            return TOFFEE_OK;
         }
     }
     for (size_t i = 0; i < 2 * N_INVERTED_SCALES && best > (int)i / 2; i++) {
@@ -230,14 +536,17 @@ toffee_fit_real(toffee_exprs *pool, toffee_dtype dtype, const double *samples,
             const toffee_expr *e = NULL;
 
             if (whole_inside(pool, dtype, scale, (toffee_real_form)form, samples, row) &&
-                ((form == TOFFEE_REAL_IS && scale == 1) || toffee_fit_tells(row, pool->n_points))) {
+                ((form == TOFFEE_REAL_IS && scale == 1) || toffee_row_tells(pool->n_points, row))) {
                 TOFFEE_RETURN_IF_ERROR(toffee_fit_whole(pool, row, hints, n_hints, &e, st));
             }
             if (e != NULL) {
                 best = (int)i / 2;
-                *out = (toffee_real_fit){(toffee_real_form)form, e, scale};
+                *out = (toffee_real_fit){(toffee_real_form)form, e, NULL, scale, 0};
             }
         }
     }
-    return TOFFEE_OK;
+    if (out->expr == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_real_sum(&r, out));
+    }
+    return out->expr == NULL ? fit_real_ratio(&r, out) : TOFFEE_OK;
 }

@@ -137,6 +137,39 @@ make_number(toffee_unifier *u, int64_t number, toffee_value **out, toffee_status
     return toffee_make_constant(u, TOFFEE_DTYPE_INT64, one, 1, &number, out, st);
 }
 
+/* ---- of any dtype --------------------------------------------------------------------------- */
+
+toffee_code
+toffee_make_cast(toffee_unifier *u, toffee_value *value, toffee_dtype dtype, toffee_value **out,
+                 toffee_status *st)
+{
+    const toffee_type *type = &value->type;
+    int64_t dims[TOFFEE_MAX_RANK];
+    toffee_node *node = NULL;
+
+    *out = value;
+    if (type->dtype == dtype) {
+        return TOFFEE_OK;
+    }
+    for (int32_t i = 0; i < type->rank; i++) {
+        dims[i] = type->dims[i].value;
+    }
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_make_node(u, "Cast", &value, 1, dtype, dims, type->rank, &node, out, st));
+    return toffee_node_set_int(node, "to", dtype, st);
+}
+
+toffee_code
+toffee_make_reshape(toffee_unifier *u, toffee_value *value, const int64_t *dims, int32_t rank,
+                    toffee_value **out, toffee_status *st)
+{
+    const int64_t n[1] = {rank};
+    toffee_value *inputs[2] = {value, NULL};
+
+    TOFFEE_RETURN_IF_ERROR(toffee_make_constant(u, TOFFEE_DTYPE_INT64, n, 1, dims, &inputs[1], st));
+    return toffee_make_node(u, "Reshape", inputs, 2, value->type.dtype, dims, rank, NULL, out, st);
+}
+
 /* ---- sizes ---------------------------------------------------------------------------------- */
 
 static toffee_code make_size(toffee_unifier *u, const toffee_expr *size, toffee_value **out,
@@ -190,8 +223,10 @@ is_never_negative(const toffee_expr *expr)
         for (size_t k = 0; k < expr->terms[i].n; k++) {
             const toffee_atom *atom = expr->terms[i].atoms[k];
 
-            if ((atom->left != NULL && !is_never_negative(atom->left)) ||
-                (atom->right != NULL && !is_never_negative(atom->right))) {
+            bool left = atom->left == NULL || is_never_negative(atom->left);
+            bool right = atom->right == NULL || is_never_negative(atom->right);
+
+            if (atom->kind == TOFFEE_ATOM_MAX ? !left && !right : !left || !right) {
                 return false;
             }
         }
@@ -199,18 +234,21 @@ is_never_negative(const toffee_expr *expr)
     return true;
 }
 
-/* ONNX's Div of whole numbers rounds towards zero, and its Mod has the sign of the divisor, as
- * Python's: a negative dividend is made a multiple of the divisor first. */
+/* An atom of two expressions. ONNX's Div of whole numbers rounds towards zero, and its Mod has the
+ * sign of the divisor, as Python's: a negative dividend is made a multiple of the divisor first. */
 static toffee_code
-make_quotient(toffee_unifier *u, const toffee_atom *atom, toffee_value **out, toffee_status *st)
+make_of_two(toffee_unifier *u, const toffee_atom *atom, toffee_value **out, toffee_status *st)
 {
     toffee_value *left = NULL;
     toffee_value *right = NULL;
 
     TOFFEE_RETURN_IF_ERROR(make_size(u, atom->left, &left, st));
     TOFFEE_RETURN_IF_ERROR(make_size(u, atom->right, &right, st));
-    if (atom->kind == TOFFEE_ATOM_REMAINDER) {
-        return make_binary(u, "Mod", left, right, out, st);
+    switch (atom->kind) {
+    case TOFFEE_ATOM_REMAINDER: return make_binary(u, "Mod", left, right, out, st);
+    case TOFFEE_ATOM_MAX: return make_binary(u, "Max", left, right, out, st);
+    case TOFFEE_ATOM_MIN: return make_binary(u, "Min", left, right, out, st);
+    default: break;
     }
     if (!is_never_negative(atom->left) || !is_never_negative(atom->right)) {
         toffee_value *rest = NULL;
@@ -236,7 +274,7 @@ make_atom(toffee_unifier *u, const toffee_atom *atom, toffee_value **out, toffee
         TOFFEE_RETURN_IF_ERROR(make_axis(u, owner->value, owner->axis, out, st));
         break;
     }
-    default: TOFFEE_RETURN_IF_ERROR(make_quotient(u, atom, out, st)); break;
+    default: TOFFEE_RETURN_IF_ERROR(make_of_two(u, atom, out, st)); break;
     }
     return toffee_ptrmap_set(u->arena, &u->sizes, atom, *out) ? TOFFEE_OK : toffee_fail_nomem(st);
 }
@@ -369,40 +407,47 @@ toffee_make_vector(toffee_unifier *u, const toffee_expr *const *sizes, size_t n,
 
 /* ---- 0-d numbers ---------------------------------------------------------------------------- */
 
-static toffee_code
-make_cast(toffee_unifier *u, toffee_value *value, toffee_dtype dtype, toffee_value **out,
-          toffee_status *st)
-{
-    toffee_node *node = NULL;
-
-    *out = value;
-    if (value->type.dtype == dtype) {
-        return TOFFEE_OK;
-    }
-    TOFFEE_RETURN_IF_ERROR(toffee_make_node(u, "Cast", &value, 1, dtype, NULL, 0, &node, out, st));
-    return toffee_node_set_int(node, "to", dtype, st);
-}
-
 /* What a 0-d number is remembered by. */
 typedef struct {
     const toffee_expr *size;
-    double scale;
+    const toffee_expr *by;
+    double scale, offset;
     int32_t dtype;
     int32_t form;
 } scalar_key;
 
+/* SIZE as a 0-d INT64. */
+static toffee_code
+make_whole(toffee_unifier *u, const toffee_expr *size, toffee_value **out, toffee_status *st)
+{
+    TOFFEE_RETURN_IF_ERROR(make_size(u, size, out, st));
+    return toffee_make_node(u, "Squeeze", out, 1, TOFFEE_DTYPE_INT64, NULL, 0, NULL, out, st);
+}
+
+/* A / B or what else OP_TYPE makes of two 0-d DOUBLE. */
+static toffee_code
+make_double(toffee_unifier *u, const char *op_type, toffee_value *a, toffee_value *b,
+            toffee_value **out, toffee_status *st)
+{
+    toffee_value *inputs[2] = {a, b};
+
+    return toffee_make_node(u, op_type, inputs, 2, TOFFEE_DTYPE_DOUBLE, NULL, 0, NULL, out, st);
+}
+
+/* The form of *OUT, which is the whole number in it. */
 static toffee_code
 make_form(toffee_unifier *u, const toffee_real_fit *fit, toffee_value **out, toffee_status *st)
 {
     static const char *const ops[] = {
         [TOFFEE_REAL_IS] = NULL,     [TOFFEE_REAL_INVERSE] = "Reciprocal",
         [TOFFEE_REAL_ROOT] = "Sqrt", [TOFFEE_REAL_INVERSE_ROOT] = "Sqrt",
-        [TOFFEE_REAL_LOG] = "Log",
+        [TOFFEE_REAL_LOG] = "Log",   [TOFFEE_REAL_POWER] = NULL,
+        [TOFFEE_REAL_RATIO] = NULL,
     };
     toffee_value *inputs[2] = {NULL, NULL};
     toffee_dtype dtype = TOFFEE_DTYPE_DOUBLE; /* Python computed it so */
 
-    TOFFEE_RETURN_IF_ERROR(make_cast(u, *out, dtype, &inputs[0], st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, &inputs[0], st));
     if (ops[fit->form] != NULL) {
         TOFFEE_RETURN_IF_ERROR(
             toffee_make_node(u, ops[fit->form], inputs, 1, dtype, NULL, 0, NULL, &inputs[0], st));
@@ -411,11 +456,22 @@ make_form(toffee_unifier *u, const toffee_real_fit *fit, toffee_value **out, tof
         TOFFEE_RETURN_IF_ERROR(
             toffee_make_node(u, "Reciprocal", inputs, 1, dtype, NULL, 0, NULL, &inputs[0], st));
     }
+    if (fit->form == TOFFEE_REAL_RATIO) {
+        TOFFEE_RETURN_IF_ERROR(make_whole(u, fit->by, &inputs[1], st));
+        TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, inputs[1], dtype, &inputs[1], st));
+        TOFFEE_RETURN_IF_ERROR(make_double(u, "Div", inputs[0], inputs[1], &inputs[0], st));
+    }
     if (fit->scale != 1) {
         TOFFEE_RETURN_IF_ERROR(
             toffee_make_constant(u, dtype, NULL, 0, &fit->scale, &inputs[1], st));
+        TOFFEE_RETURN_IF_ERROR(fit->form == TOFFEE_REAL_POWER
+                                   ? make_double(u, "Pow", inputs[1], inputs[0], &inputs[0], st)
+                                   : make_double(u, "Mul", inputs[0], inputs[1], &inputs[0], st));
+    }
+    if (fit->offset != 0) {
         TOFFEE_RETURN_IF_ERROR(
-            toffee_make_node(u, "Mul", inputs, 2, dtype, NULL, 0, NULL, &inputs[0], st));
+            toffee_make_constant(u, dtype, NULL, 0, &fit->offset, &inputs[1], st));
+        TOFFEE_RETURN_IF_ERROR(make_double(u, "Add", inputs[0], inputs[1], &inputs[0], st));
     }
     *out = inputs[0];
     return TOFFEE_OK;
@@ -430,7 +486,9 @@ toffee_make_real(toffee_unifier *u, const toffee_real_fit *fit, toffee_dtype dty
 
     memset(&bytes, 0, sizeof(bytes)); /* its padding is part of the key */
     bytes.size = fit->expr;
+    bytes.by = fit->by;
     bytes.scale = fit->scale;
+    bytes.offset = fit->offset;
     bytes.dtype = dtype;
     bytes.form = fit->form;
     TOFFEE_RETURN_IF_ERROR(key_of(u, &bytes, sizeof(bytes), &key, st));
@@ -438,13 +496,11 @@ toffee_make_real(toffee_unifier *u, const toffee_real_fit *fit, toffee_dtype dty
     if (*out != NULL) {
         return TOFFEE_OK;
     }
-    TOFFEE_RETURN_IF_ERROR(make_size(u, fit->expr, out, st));
-    TOFFEE_RETURN_IF_ERROR(
-        toffee_make_node(u, "Squeeze", out, 1, TOFFEE_DTYPE_INT64, NULL, 0, NULL, out, st));
-    if (fit->form != TOFFEE_REAL_IS || fit->scale != 1) {
+    TOFFEE_RETURN_IF_ERROR(make_whole(u, fit->expr, out, st));
+    if (fit->form != TOFFEE_REAL_IS || fit->scale != 1 || fit->offset != 0) {
         TOFFEE_RETURN_IF_ERROR(make_form(u, fit, out, st));
     }
-    TOFFEE_RETURN_IF_ERROR(make_cast(u, *out, dtype, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, out, st));
     return remember(u, &u->scalars, key, *out, st);
 }
 

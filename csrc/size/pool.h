@@ -1,4 +1,4 @@
-/* csrc/size/pool.h -- what expr.c and fit.c share of a pool of expressions. */
+/* csrc/size/pool.h -- what expr.c, divide.c and the fits share of a pool of expressions. */
 #ifndef TOFFEE_SIZE_POOL_H
 #define TOFFEE_SIZE_POOL_H
 
@@ -48,6 +48,14 @@ TOFFEE_NODISCARD toffee_code toffee_atom_new(toffee_exprs *pool, const toffee_at
                                              toffee_atom **out, toffee_status *st);
 TOFFEE_NODISCARD toffee_code toffee_expr_of_atom(toffee_exprs *pool, const toffee_atom *atom,
                                                  const toffee_expr **out, toffee_status *st);
+/* LEFT and RIGHT as an atom of KIND, simplified as it will be; *OUT is NULL where one of them is,
+ * or where it has no value. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_expr_of_two(toffee_exprs *pool, toffee_atom_kind kind,
+                                                const toffee_expr *left, const toffee_expr *right,
+                                                const toffee_expr **out, toffee_status *st);
+/* What an atom of KIND, of those of two expressions, is where these are A and B. False where it has
+ * no value. */
+TOFFEE_NODISCARD bool toffee_atom_apply(toffee_atom_kind kind, int64_t a, int64_t b, int64_t *out);
 /* A hash of N numbers, mixed into SEED. */
 uint64_t toffee_size_hash(uint64_t seed, const int64_t *numbers, size_t n);
 /* floor(a / b) into *OUT; false if b is 0 or the quotient leaves 64 bits. */

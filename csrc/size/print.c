@@ -24,6 +24,13 @@ put(printer *to, const char *text)
 
 static void put_sum(printer *to, const toffee_expr *expr);
 
+/* Whether ATOM is written as an operator, which may need brackets around it. */
+static bool
+is_division(const toffee_atom *atom)
+{
+    return atom->kind == TOFFEE_ATOM_QUOTIENT || atom->kind == TOFFEE_ATOM_REMAINDER;
+}
+
 /* EXPR as an operand of // or %: brackets unless Python reads it so without. A product or a
  * quotient may stand bare on the left, since these operators go from left to right. */
 static void
@@ -35,7 +42,7 @@ put_operand(printer *to, const toffee_expr *expr, bool is_left)
     if (term != NULL && term->n != 0) {
         bool single = term->n == 1 && term->coefficient == 1;
 
-        bare = single ? term->atoms[0]->left == NULL : is_left;
+        bare = single ? !is_division(term->atoms[0]) : is_left;
         if (single && is_left && term->atoms[0]->kind == TOFFEE_ATOM_QUOTIENT) {
             bare = true;
         }
@@ -50,6 +57,14 @@ put_atom(printer *to, const toffee_atom *atom)
 {
     if (atom->left == NULL) {
         put(to, atom->name);
+        return;
+    }
+    if (!is_division(atom)) {
+        put(to, atom->kind == TOFFEE_ATOM_MAX ? "max(" : "min(");
+        put_sum(to, atom->left);
+        put(to, ", ");
+        put_sum(to, atom->right);
+        put(to, ")");
         return;
     }
     put_operand(to, atom->left, true);
@@ -71,7 +86,7 @@ put_term(printer *to, const toffee_term *term, bool follows_minus)
         put(to, digits);
     }
     for (size_t i = 0; i < term->n; i++) {
-        bool brackets = term->atoms[i]->left != NULL && (!alone || follows_minus);
+        bool brackets = is_division(term->atoms[i]) && (!alone || follows_minus);
 
         put(to, i > 0 ? "*" : "");
         put(to, brackets ? "(" : "");
@@ -145,14 +160,8 @@ atom_eval(const toffee_atom *atom, const binding *at, int64_t *out)
             return true;
         }
     }
-    if (atom->left == NULL || !sum_eval(atom->left, at, &a) || !sum_eval(atom->right, at, &b) ||
-        !toffee_size_floor_div(a, b, out)) {
-        return false;
-    }
-    if (atom->kind == TOFFEE_ATOM_REMAINDER) {
-        *out = (int64_t)((uint64_t)a - (uint64_t)b * (uint64_t)*out); /* see division_atom */
-    }
-    return true;
+    return atom->left != NULL && sum_eval(atom->left, at, &a) && sum_eval(atom->right, at, &b) &&
+           toffee_atom_apply(atom->kind, a, b, out);
 }
 
 static bool

@@ -1,4 +1,4 @@
-/* csrc/size/slot.c -- an input or attribute that moved, and how its operator says it without sizes.
+/* csrc/size/slot.c -- an input that moved, and how its operator says it without sizes.
  *
  * The table has the operators that can refer to what they read: Reshape to "this axis as it is" and
  * "the rest", Slice to "up to the end", Gather to "the last". For all others the sizes are
@@ -98,28 +98,15 @@ make_items(toffee_unifier *u, const slot *s, const toffee_expr *const *exprs, to
            toffee_status *st)
 {
     const toffee_tensor *tensor = s->seen[0]->tensor;
-    toffee_value *inputs[2] = {NULL, NULL};
-    const int64_t rank[1] = {tensor->rank};
-    toffee_node *node = NULL;
 
     if (tensor->rank == 0) {
         return toffee_make_scalar(u, exprs[0], tensor->dtype, out, st);
     }
     TOFFEE_RETURN_IF_ERROR(toffee_make_vector(u, exprs, s->n_items, out, st));
     if (tensor->rank > 1) {
-        inputs[0] = *out;
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_make_constant(u, TOFFEE_DTYPE_INT64, rank, 1, tensor->dims, &inputs[1], st));
-        TOFFEE_RETURN_IF_ERROR(toffee_make_node(u, "Reshape", inputs, 2, TOFFEE_DTYPE_INT64,
-                                                tensor->dims, tensor->rank, NULL, out, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_make_reshape(u, *out, tensor->dims, tensor->rank, out, st));
     }
-    if (tensor->dtype != TOFFEE_DTYPE_INT64) {
-        inputs[0] = *out;
-        TOFFEE_RETURN_IF_ERROR(toffee_make_node(u, "Cast", inputs, 1, tensor->dtype, tensor->dims,
-                                                tensor->rank, &node, out, st));
-        TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "to", tensor->dtype, st));
-    }
-    return TOFFEE_OK;
+    return toffee_make_cast(u, *out, tensor->dtype, out, st);
 }
 
 static toffee_code
@@ -438,7 +425,6 @@ slot_real(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *s
 {
     const toffee_tensor *tensor = s->seen[0]->tensor;
     double *samples = toffee_arena_calloc(u->arena, u->n, sizeof(*samples));
-    toffee_value *inputs[2] = {NULL, NULL};
     toffee_real_fit fit = {0};
 
     if (samples == NULL) {
@@ -453,18 +439,8 @@ slot_real(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *s
         return fail_slot(u, s, st);
     }
     TOFFEE_RETURN_IF_ERROR(toffee_make_real(u, &fit, tensor->dtype, out, st));
-    if (tensor->rank == 0) {
-        return TOFFEE_OK;
-    }
-    inputs[0] = *out;
-    {
-        const int64_t rank[1] = {tensor->rank};
-
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_make_constant(u, TOFFEE_DTYPE_INT64, rank, 1, tensor->dims, &inputs[1], st));
-    }
-    return toffee_make_node(u, "Reshape", inputs, 2, tensor->dtype, tensor->dims, tensor->rank,
-                            NULL, out, st);
+    return tensor->rank == 0 ? TOFFEE_OK
+                             : toffee_make_reshape(u, *out, tensor->dims, tensor->rank, out, st);
 }
 
 static toffee_code
@@ -512,177 +488,4 @@ toffee_unifier_slot(toffee_unifier *u, size_t index, toffee_value *const *seen, 
     }
     TOFFEE_RETURN_IF_ERROR(fill_samples(u, &s, st));
     return rule(u, &s, out, st);
-}
-
-/* ---- attributes ----------------------------------------------------------------------------- */
-
-/* Whether the windows of a pool are as large as what they are on, at all points and with nothing
- * around: then it is the pool of all. */
-static bool
-is_whole_pool(const toffee_unifier *u)
-{
-    for (size_t p = 0; p < u->n; p++) {
-        const toffee_node *node = u->nodes[p];
-        const toffee_attr *kernel = toffee_node_attr(node, "kernel_shape");
-        const toffee_attr *pads = toffee_node_attr(node, "pads");
-        const toffee_type *in = &node->inputs.data[0]->type;
-
-        if (kernel == NULL || in->rank != (int32_t)kernel->n + 2 || node->outputs.n != 1) {
-            return false;
-        }
-        for (size_t i = 0; i < kernel->n; i++) {
-            if (in->dims[i + 2].value != kernel->ints[i]) {
-                return false;
-            }
-        }
-        for (size_t i = 0; pads != NULL && i < pads->n; i++) {
-            if (pads->ints[i] != 0) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-static toffee_code
-attribute_pool(toffee_unifier *u, bool *done, toffee_status *st)
-{
-    static const struct {
-        const char *pool;
-        const char *global;
-    } pools[] = {{"AveragePool", "GlobalAveragePool"}, {"MaxPool", "GlobalMaxPool"}};
-    toffee_node *node = u->nodes[0];
-
-    *done = false;
-    for (size_t i = 0; i < TOFFEE_COUNTOF(pools); i++) {
-        if (toffee_str_is(node->op_type, pools[i].pool) && is_whole_pool(u)) {
-            node->op_type = toffee_graph_intern(u->graph, pools[i].global);
-            if (node->op_type == NULL) {
-                return toffee_fail_nomem(st);
-            }
-            node->attrs.n = 0;
-            *done = true;
-        }
-    }
-    return TOFFEE_OK;
-}
-
-/* ConstantOfShape with a number that moved: the number, expanded. */
-static toffee_code
-attribute_fill(toffee_unifier *u, bool *done, toffee_status *st)
-{
-    toffee_node *node = u->nodes[0];
-    toffee_value **seen = toffee_arena_calloc(u->arena, u->n, sizeof(toffee_value *));
-    slot s = {.seen = seen, .n_items = 1};
-    toffee_value *number = NULL;
-
-    *done = false;
-    if (!toffee_str_is(node->op_type, "ConstantOfShape")) {
-        return TOFFEE_OK;
-    }
-    if (seen == NULL) {
-        return toffee_fail_nomem(st);
-    }
-    for (size_t p = 0; p < u->n; p++) { /* a value for each, so that the rules above can look */
-        const toffee_attr *attr = toffee_node_attr(u->nodes[p], "value");
-
-        if (attr == NULL || attr->type != TOFFEE_ATTR_TENSOR || attr->t->n_elements != 1) {
-            return TOFFEE_OK;
-        }
-        seen[p] = toffee_arena_calloc(u->arena, 1, sizeof(toffee_value));
-        if (seen[p] == NULL) {
-            return toffee_fail_nomem(st);
-        }
-        seen[p]->tensor = attr->t;
-    }
-    TOFFEE_RETURN_IF_ERROR(toffee_unifier_slot(u, s.index, seen, &number, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_node_add_input(node, node->inputs.data[0], st));
-    node->inputs.data[0] = number;
-    node->op_type = toffee_graph_intern(u->graph, "Expand");
-    if (node->op_type == NULL) {
-        return toffee_fail_nomem(st);
-    }
-    node->attrs.n = 0;
-    *done = true;
-    return TOFFEE_OK;
-}
-
-toffee_code
-toffee_unifier_attribute(toffee_unifier *u, const char *name, size_t point, toffee_status *st)
-{
-    bool done = toffee_str_is(u->nodes[0]->op_type, "GlobalAveragePool") ||
-                toffee_str_is(u->nodes[0]->op_type, "GlobalMaxPool"); /* by another attribute */
-
-    if (!done) {
-        TOFFEE_RETURN_IF_ERROR(attribute_pool(u, &done, st));
-    }
-    if (!done) {
-        TOFFEE_RETURN_IF_ERROR(attribute_fill(u, &done, st));
-    }
-    if (!done) {
-        return toffee_unifier_fail(u, 0, point, st,
-                                   "%s has '%s' fixed in its node, and it depends on the sizes: "
-                                   "there is no way to compute it in the graph",
-                                   u->nodes[0]->op_type->text, name);
-    }
-    return TOFFEE_OK;
-}
-
-/* ---- Resize --------------------------------------------------------------------------------- */
-
-/* Whether axis AXIS of what comes out of Resize is all over the same multiple of what goes in, or
- * one off: SLACK is 1 where that will do. */
-static bool
-is_same_multiple(const toffee_unifier *u, int32_t axis, int64_t slack)
-{
-    int64_t times = 0;
-    int64_t most = 0;
-
-    for (size_t p = 0; p < u->n; p++) { /* as it is where there is most to see */
-        int64_t in = u->nodes[p]->inputs.data[0]->type.dims[axis].value;
-        int64_t out = u->nodes[p]->outputs.data[0]->type.dims[axis].value;
-
-        if (in > most) {
-            most = in;
-            times = (out + in / 2) / in;
-        }
-    }
-    for (size_t p = 0; p < u->n; p++) {
-        int64_t in = u->nodes[p]->inputs.data[0]->type.dims[axis].value;
-        int64_t out = u->nodes[p]->outputs.data[0]->type.dims[axis].value;
-
-        if (out != 1 && llabs(out - times * in) > (times != 0 ? slack : 0)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-toffee_code
-toffee_unifier_check_resize(const toffee_unifier *u, toffee_status *st)
-{
-    const toffee_node *node = u->nodes[0];
-    const toffee_attr *mode = toffee_node_attr(node, "mode");
-    const toffee_attr *rule = toffee_node_attr(node, "nearest_mode");
-    const toffee_type *type = &node->outputs.data[0]->type;
-    int64_t slack = rule != NULL && rule->s.n == 5 && memcmp(rule->s.data, "floor", 5) == 0;
-
-    if (!toffee_str_is(node->op_type, "Resize") || node->inputs.n < 4 || mode == NULL ||
-        mode->s.n != 7 || memcmp(mode->s.data, "nearest", 7) != 0) {
-        return TOFFEE_OK;
-    }
-    for (size_t p = 0; p < u->n; p++) { /* traces know their sizes */
-        if (u->nodes[p]->inputs.data[0]->type.rank != type->rank) {
-            return TOFFEE_OK;
-        }
-    }
-    for (int32_t axis = 2; axis < type->rank; axis++) {
-        if (!is_same_multiple(u, axis, slack)) {
-            return toffee_unifier_fail(u, 0, u->n - 1, st,
-                                       "which elements are the nearest ones depends on how two "
-                                       "sizes are rounded: interpolate by scale_factor, or to a "
-                                       "multiple of the size");
-        }
-    }
-    return TOFFEE_OK;
 }

@@ -112,7 +112,6 @@ make_ramp(toffee_unifier *u, const table *t, int32_t axis, const toffee_expr *st
     static const int64_t zero = 0;
     static const int64_t one = 1;
     int64_t dims[TOFFEE_MAX_RANK];
-    const int64_t rank[1] = {t->rank};
     const int64_t unknown[1] = {-1};
     int64_t number = 0;
     toffee_value *in[3] = {NULL, NULL, NULL};
@@ -134,8 +133,7 @@ make_ramp(toffee_unifier *u, const table *t, int32_t axis, const toffee_expr *st
     for (int32_t i = 0; i < t->rank; i++) {
         dims[i] = i == axis ? -1 : 1;
     }
-    TOFFEE_RETURN_IF_ERROR(toffee_make_constant(u, TOFFEE_DTYPE_INT64, rank, 1, dims, &in[1], st));
-    return toffee_make_node(u, "Reshape", in, 2, TOFFEE_DTYPE_INT64, dims, t->rank, NULL, out, st);
+    return toffee_make_reshape(u, in[0], dims, t->rank, out, st);
 }
 
 /* first + ramps, cast to the dtype. Axes whose step is 0 everywhere are broadcast at the end. */
@@ -145,7 +143,6 @@ make_even(toffee_unifier *u, const table *t, const toffee_expr *first,
 {
     int64_t dims[TOFFEE_MAX_RANK];
     toffee_value *in[2] = {NULL, NULL};
-    toffee_node *node = NULL;
     int64_t number = 0;
     bool is_whole = true;
 
@@ -167,11 +164,7 @@ make_even(toffee_unifier *u, const table *t, const toffee_expr *first,
         TOFFEE_RETURN_IF_ERROR(
             toffee_make_node(u, "Add", in, 2, TOFFEE_DTYPE_INT64, dims, t->rank, NULL, &in[0], st));
     }
-    if (t->dtype != TOFFEE_DTYPE_INT64) {
-        TOFFEE_RETURN_IF_ERROR(
-            toffee_make_node(u, "Cast", in, 1, t->dtype, dims, t->rank, &node, &in[0], st));
-        TOFFEE_RETURN_IF_ERROR(toffee_node_set_int(node, "to", t->dtype, st));
-    }
+    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, in[0], t->dtype, &in[0], st));
     if (!is_whole) {
         TOFFEE_RETURN_IF_ERROR(toffee_make_vector(u, t->sizes, (size_t)t->rank, &in[1], st));
         TOFFEE_RETURN_IF_ERROR(

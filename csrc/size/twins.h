@@ -62,13 +62,31 @@ TOFFEE_NODISCARD toffee_code toffee_unifier_fit(toffee_unifier *u, const int64_t
 toffee_code toffee_unifier_fail(const toffee_unifier *u, size_t first, size_t second,
                                 toffee_status *st, const char *format, ...) TOFFEE_PRINTF(5, 6);
 
-/* ---- slot.c: inputs and attributes of a node that moved ---- */
+/* ---- pair.c ---- */
+
+/* Notes that VALUES, one of each graph, are the same value, and expresses its sizes: those that fit
+ * no expression are derived (see expr.h). Errors: NOMEM; TRACE: of other types. */
+TOFFEE_NODISCARD toffee_code toffee_unifier_pair(toffee_unifier *u, toffee_value *const *values,
+                                                 toffee_status *st);
+
+/* ---- bypass.c ---- */
+
+/* Into *DONE whether the node at hand, which is unified, is a slice from the first to the last
+ * element, which is what x[:, :n] is where n is its size, a padding with nothing, or an expansion
+ * to what is there: what reads it reads x. Not if the graph returns it. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_unifier_bypass(toffee_unifier *u, bool *done,
+                                                   toffee_status *st);
+
+/* ---- slot.c: inputs of a node that moved ---- */
 
 /* *OUT is what input INDEX of the node at hand is at all sizes; SEEN are the constants that it is
  * at the points, which are not equal. Errors: NOMEM, TRACE. */
 TOFFEE_NODISCARD toffee_code toffee_unifier_slot(toffee_unifier *u, size_t index,
                                                  toffee_value *const *seen, toffee_value **out,
                                                  toffee_status *st);
+
+/* ---- attribute.c ---- */
+
 /* Has the node at hand do without attribute NAME, whose value is another at POINT. Errors: NOMEM,
  * TRACE. */
 TOFFEE_NODISCARD toffee_code toffee_unifier_attribute(toffee_unifier *u, const char *name,
@@ -100,6 +118,15 @@ TOFFEE_NODISCARD toffee_code toffee_make_constant(toffee_unifier *u, toffee_dtyp
                                                   const int64_t *dims, int32_t rank,
                                                   const void *data, toffee_value **out,
                                                   toffee_status *st);
+/* VALUE with elements of DTYPE: itself, if it has them. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_make_cast(toffee_unifier *u, toffee_value *value,
+                                              toffee_dtype dtype, toffee_value **out,
+                                              toffee_status *st);
+/* VALUE with other DIMS (rank of them, at least one; -1 in one at most: the rest). Errors: NOMEM.
+ */
+TOFFEE_NODISCARD toffee_code toffee_make_reshape(toffee_unifier *u, toffee_value *value,
+                                                 const int64_t *dims, int32_t rank,
+                                                 toffee_value **out, toffee_status *st);
 /* N sizes as an INT64 [n]. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_make_vector(toffee_unifier *u, const toffee_expr *const *sizes,
                                                 size_t n, toffee_value **out, toffee_status *st);

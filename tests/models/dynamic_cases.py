@@ -1,7 +1,7 @@
 """Models of the zoo with open sizes: which axes of their inputs, and the sizes to look at.
 
-Sizes are none that a trace may have been made at (toffee/_sizes.py tries 3, 5, 13, 4, 7, … for a
-small one), but for a batch of 1, 2 and 5.
+The first sizes are such as were traced, perhaps (toffee/_sizes.py says what is tried); no trace is
+made at the three behind these.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _zip(**sizes: tuple[int, ...]) -> tuple[Sizes, ...]:
 _LENGTH, _TARGET = 12, 7
 
 _OF_TEXT = _zip(
-    batch=(1, 8, 10, 12, 14, 4),
+    batch=(1, 10, 14, 17, 8, 4),
     length=(13, 20, 5, 30, 16, 24),
     target=(10, 8, 14, 1, 12, 16),
 )
@@ -83,7 +83,7 @@ def _transformers(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
 
 # ---- images --------------------------------------------------------------------------------------
 
-_BATCHES = _zip(batch=(1, 2, 5, 7))
+_BATCHES = _zip(batch=(1, 2, 5, 7, 10, 14))
 
 _OF_IMAGES = _zip(
     batch=(1, 2, 5, 7, 6, 4), height=(72, 129, 66, 90, 77, 100), width=(104, 80, 150, 75, 64, 70)
@@ -116,7 +116,7 @@ def _of_image(name: str, axis: int, size: int) -> str:
 
 def _torchvision(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
     for name, case in cases.items():
-        yield name, Dynamic(case, _of_batch, _BATCHES)
+        yield name, Dynamic(case, _of_batch, _BATCHES, enough=len(_BATCHES))
     for name, case in cases.items():
         if name.startswith(_LARGE) and "(" not in name:
             large = dataclasses.replace(case, args=(image(2, 160),))
@@ -127,12 +127,12 @@ def _torchvision(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
 
 def _timm(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
     for name, case in cases.items():
-        yield name, Dynamic(case, _of_batch, _BATCHES)
+        yield name, Dynamic(case, _of_batch, _BATCHES, enough=len(_BATCHES))
 
 
 # ---- recurrent -----------------------------------------------------------------------------------
 
-_OF_SEQUENCES = _zip(batch=(1, 8, 10, 12), length=(20, 1, 8, 16))
+_OF_SEQUENCES = _zip(batch=(1, 10, 14, 17), length=(20, 1, 8, 33))
 
 
 def _of_first(name: str, axis: int, size: int) -> str:

@@ -1,0 +1,44 @@
+/* csrc/size/fitter.h -- what the files that fit whole numbers share. Private to size/. */
+#ifndef TOFFEE_SIZE_FITTER_H
+#define TOFFEE_SIZE_FITTER_H
+
+#include "size/pool.h"
+
+/* Sizes that take part in every form; a further hint counts only if it is the answer itself. */
+#define TOFFEE_FITTER_MAX_BASES 16
+
+/* One fit. */
+typedef struct {
+    toffee_exprs *pool;
+    const toffee_expr *bases[TOFFEE_FITTER_MAX_BASES]; /* hints, symbols, derived sizes that vary */
+    size_t distinct[TOFFEE_FITTER_MAX_BASES];          /* values that each has */
+    size_t n;
+    toffee_status *st;
+} toffee_fitter;
+
+/* floor(a * e / d) + b. *OUT is NULL where E is. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_fitter_scaled(toffee_fitter *f, const toffee_expr *e, int64_t a,
+                                                  int64_t d, int64_t b, const toffee_expr **out);
+
+/* ---- fit_sum.c: *OUT stays NULL where nothing fits V. ROW has room for a number at each point and
+ * is overwritten. Errors: NOMEM. ---- */
+
+/* Whole multiples of symbols and a number; one base plus or minus something known; multiples of two
+ * bases and a number. */
+TOFFEE_NODISCARD toffee_code toffee_fit_sum(toffee_fitter *f, const int64_t *v, int64_t *row,
+                                            const toffee_expr **out);
+/* All of a + b*x + c*y + d*x*y, where there are points enough. */
+TOFFEE_NODISCARD toffee_code toffee_fit_bilinear(toffee_fitter *f, const int64_t *v, int64_t *row,
+                                                 const toffee_expr **out);
+
+/* ---- fit_clamp.c: on the same terms ---- */
+
+/* The greater or the less of two bases, or of one, or a quotient of one, and a number. */
+TOFFEE_NODISCARD toffee_code toffee_fit_clamp(toffee_fitter *f, const int64_t *v,
+                                              const toffee_expr **out);
+/* Where the last part of a base begins, and how long it is, if it is cut into parts of ceil(e/d) or
+ * max(e // d, 1). */
+TOFFEE_NODISCARD toffee_code toffee_fit_last_part(toffee_fitter *f, const int64_t *v, int64_t *row,
+                                                  const toffee_expr **out);
+
+#endif /* TOFFEE_SIZE_FITTER_H */
