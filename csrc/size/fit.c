@@ -454,11 +454,26 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
     return TOFFEE_OK;
 }
 
+/* Whether EXPR has an atom that is not one of the first N. */
+static bool
+has_atoms_from(const toffee_expr *expr, size_t n)
+{
+    for (size_t i = 0; i < expr->n; i++) {
+        for (size_t k = 0; k < expr->terms[i].n; k++) {
+            if (expr->terms[i].atoms[k]->index >= n) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 toffee_code
 toffee_fit_whole(toffee_exprs *pool, const int64_t *samples, const toffee_expr *const *hints,
                  size_t n_hints, const toffee_expr **out, toffee_status *st)
 {
     toffee_fitter f = {.pool = pool, .st = st};
+    size_t n_atoms = pool->atoms.n;
 
     *out = NULL;
     for (size_t i = 0; i < n_hints; i++) {
@@ -480,5 +495,12 @@ toffee_fit_whole(toffee_exprs *pool, const int64_t *samples, const toffee_expr *
     if (*out != NULL && !toffee_row_same(pool->n_points, (*out)->samples, samples)) {
         *out = NULL; /* cannot be, but a wrong size would be worse than none */
     }
+    pool->is_guessed = pool->is_guessed || (*out != NULL && has_atoms_from(*out, n_atoms));
     return TOFFEE_OK;
+}
+
+bool
+toffee_fit_has_guessed(const toffee_exprs *pool)
+{
+    return pool->is_guessed;
 }

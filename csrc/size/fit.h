@@ -54,6 +54,9 @@ const toffee_expr *toffee_fit_known(const toffee_exprs *pool, const int64_t *sam
 TOFFEE_NODISCARD toffee_code toffee_fit_whole(toffee_exprs *pool, const int64_t *samples,
                                               const toffee_expr *const *hints, size_t n_hints,
                                               const toffee_expr **out, toffee_status *st);
+/* Whether anything was found so far that is a quotient, a remainder or a bound which was not met
+ * before: of those few points tell less than of sums and products. */
+bool toffee_fit_has_guessed(const toffee_exprs *pool);
 
 /* A real number as a function of a whole one. */
 typedef enum {
