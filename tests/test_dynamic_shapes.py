@@ -689,6 +689,30 @@ def test_what_the_messages_advise_helps(model, dims):
         assert_right(data, model, (args,))
 
 
+def middle(x, y):
+    return x[(len(x) - 1) // 2] + y
+
+
+def thirds(x, y):
+    z = y.expand(2, -1) + 1
+    z[:, : len(x) : 3] = 0.5
+    return z
+
+
+@pytest.mark.parametrize("program", [middle, thirds])
+def test_a_large_model_that_divides_its_sizes_is_run_at_more_of_them(program, monkeypatch):
+    """At 1, 3, 5 and 13 the middle is (n - 1)/2; and few runs have the larger size first."""
+    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
+    dims = {"x": {0: "m"}, "y": {0: "n"}}
+    try:
+        data = exported(program, (torch.randn(1), torch.randn(10)), dims)
+    except toffee.DynamicShapeError as error:
+        assert program is thirds and "0.5" in str(error.__notes__)
+    else:
+        for m, n in ((2, 9), (4, 3), (6, 30), (12, 2), (7, 6)):
+            assert_right(data, program, (torch.randn(m), torch.randn(n)))
+
+
 def test_symbols_that_must_be_equal_are_named():
     def forward(x, y):
         return x + y

@@ -45,22 +45,29 @@ def points(request: _dims.Request) -> list[list[Sizes]]:
 
 
 def further(request: _dims.Request) -> list[Sizes]:
-    """Sizes that :func:`points` had no need of."""
+    """Sizes that :func:`points` had no need of; and each symbol much larger than the others."""
     others = _others_of(request)
-    return [
+    found = [
         _apart([mine[at:] or mine for mine in others]) for at in range(3, max(map(len, others)))
     ]
+    if len(others) > 1:
+        found += [_towering(others, i) for i in range(len(others))]
+    return found
 
 
 def ends(request: _dims.Request) -> list[Sizes]:
-    """The caller's sizes, with each symbol alone at 1, and as large as it may be."""
+    """The caller's sizes, with each symbol alone at 1, and as large as it may be; and sizes where
+    the least of the caller's is the largest, if that can be."""
     sizes = request.sizes
-    return [
+    found = [
         (*sizes[:i], end, *sizes[i + 1 :])
         for i, dim in enumerate(request.dims)
         for end in (1, dim.max)
         if end is not None and end != sizes[i] and dim.allows(end)
     ]
+    if len(sizes) > 1:
+        found.append(_towering(_others_of(request), sizes.index(min(sizes))))
+    return found
 
 
 def more(request: _dims.Request) -> list[Sizes]:
@@ -112,6 +119,11 @@ def _others_of(request: _dims.Request) -> list[list[int]]:
     """For each symbol, sizes to try other than the caller's, best first."""
     pairs = zip(request.dims, request.sizes, strict=True)
     return [_others(dim, size) for dim, size in pairs]
+
+
+def _towering(others: Sequence[Sequence[int]], at: int) -> Sizes:
+    """The symbol AT at the largest of its sizes, the others at their smallest."""
+    return tuple(max(mine) if i == at else min(mine) for i, mine in enumerate(others))
 
 
 def _apart(choices: Sequence[Sequence[int]]) -> Sizes:

@@ -126,6 +126,7 @@ class _Twins:
     named: list[str] = field(default_factory=list)  # the operators that SOURCES counts
     #: Lines that were another at a special size, in runs with the same nodes.
     suspects: tuple[_places.Place, ...] = ()
+    has_guessed: bool = False  # the graph divides sizes, as few runs as there are say how
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
     traced: set[tuple[int, ...]] = field(default_factory=set)  # sizes that the model took
 
@@ -240,7 +241,8 @@ class _Twins:
     def _unified(self, first: Run) -> _core.Graph:
         """One graph of the runs that did the same, held against the others by its results. Where
         that does not do, once more with runs at further sizes: they make out of too few that did
-        the same enough of them, and tell apart numbers that were the same so far."""
+        the same enough of them, and tell apart numbers that were the same so far. So, too, where a
+        large model, of which few runs were made, divides its sizes."""
         points = (
             [[self._sizes_of(example)] for example in self.examples]
             if self.examples
@@ -249,18 +251,25 @@ class _Twins:
         ends = points[:: max(len(points) - 1, 1)]  # between these all sizes move
         runs = self._sourced([first, *(self._try(wanted) for wanted in ends)])
         runs += [self._try(wanted) for wanted in points[1:-1]]
+        is_small = len(first.journal) <= _FEW_OPERATORS
+        others: list[tuple[int, ...]] = []
         if not self.examples:
-            is_small = len(first.journal) <= _FEW_OPERATORS
             runs += self._taken(_size_choice.more(self.request) if is_small else [], runs)
             runs += self._taken(_size_choice.ends(self.request), runs)
+            others = _size_choice.further(self.request)
+        found: _core.Graph | DynamicShapeError
         try:
-            return self._of_some(runs)
-        except DynamicShapeError:
+            found = self._of_some(runs)
+            if is_small or not self.has_guessed:
+                return found
+        except DynamicShapeError as error:
             self.sources.clear()
-            wanted = _size_choice.further(self.request) if not self.examples else []
-            further = self._taken(wanted, runs)
-            if not further:
-                raise
+            found = error
+        further = self._taken(others, runs)
+        if not further and isinstance(found, DynamicShapeError):
+            raise found
+        if not further:
+            return found
         return self._of_some([*(self._run(run.sizes) for run in runs), *further])
 
     def _of_some(self, runs: Sequence[Run]) -> _core.Graph:
@@ -409,7 +418,8 @@ class _Twins:
             for place in same
         )
         try:
-            _core.unify(graphs, self.request.names, tuple(run.sizes for run in runs), places)
+            sizes = tuple(run.sizes for run in runs)
+            self.has_guessed = _core.unify(graphs, self.request.names, sizes, places)
         except _core.TraceError as error:
             raise _size_errors.after_unify(error, self.lines) from None
         return graphs[0]

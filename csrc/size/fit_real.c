@@ -430,7 +430,8 @@ ratio_find(const real_fitter *r, const toffee_expr *by, toffee_real_fit *out)
 {
     int64_t *row = r->pool->rows[TOFFEE_SIZE_N_ROWS - 1];
     const toffee_expr *zero = NULL;
-    bool is_ratio = by != NULL && toffee_row_distinct(r->pool->n_points, by->samples) >= 3;
+    bool is_ratio = by != NULL && toffee_row_distinct(r->pool->n_points, by->samples) >= 3 &&
+                    toffee_row_tells(r->pool->n_points, by->samples);
 
     for (int64_t k = 1; k <= 2 && is_ratio && out->expr == NULL; k++) {
         bool fits = true;

@@ -16,8 +16,6 @@ typedef struct {
     toffee_status *st;
 } toffee_fitter;
 
-/* What was remembered with the samples ROW, if these say anything; else NULL. */
-const toffee_expr *toffee_fitter_known(const toffee_exprs *pool, const int64_t *row);
 /* floor(a * e / d) + b. *OUT is NULL where E is. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_fitter_scaled(toffee_fitter *f, const toffee_expr *e, int64_t a,
                                                   int64_t d, int64_t b, const toffee_expr **out);

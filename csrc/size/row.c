@@ -21,6 +21,26 @@ toffee_row_distinct(size_t n, const int64_t *row)
     return count;
 }
 
+/* With as many points, one alone is not enough to tell what a number is. */
+#define LEAST_TELLING 5
+
+bool
+toffee_row_tells(size_t n, const int64_t *row)
+{
+    int64_t usual = row[0];
+    size_t votes = 0;
+    size_t n_others = 0;
+
+    for (size_t p = 0; p < n; p++) { /* the number that most points have, if there is one */
+        usual = votes == 0 ? row[p] : usual;
+        votes = votes == 0 || row[p] == usual ? votes + 1 : votes - 1;
+    }
+    for (size_t p = 0; p < n; p++) {
+        n_others += row[p] != usual;
+    }
+    return n_others != 1 || n < LEAST_TELLING;
+}
+
 bool
 toffee_row_line(size_t n, const int64_t *v, const int64_t *e, int64_t *a, int64_t *b)
 {
@@ -65,26 +85,6 @@ toffee_row_constant(size_t n, const int64_t *row)
         }
     }
     return true;
-}
-
-/* With as many points, one alone is not enough to tell what a number is. */
-#define LEAST_TELLING 5
-
-bool
-toffee_row_tells(size_t n, const int64_t *row)
-{
-    int64_t usual = 0;
-    size_t votes = 0;
-    size_t n_others = 0;
-
-    for (size_t p = 0; p < n; p++) { /* the number that most points have, if there is one */
-        usual = votes == 0 ? row[p] : usual;
-        votes = votes == 0 || row[p] == usual ? votes + 1 : votes - 1;
-    }
-    for (size_t p = 0; p < n; p++) {
-        n_others += row[p] != usual;
-    }
-    return n_others != 1 || n < LEAST_TELLING;
 }
 
 bool

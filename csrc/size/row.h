@@ -9,13 +9,13 @@
 
 /* Whether A and B are the same at every point. */
 TOFFEE_NODISCARD bool toffee_row_same(size_t n, const int64_t *a, const int64_t *b);
+/* Whether the row says what the size is: not if it is one number at all points but one, where other
+ * sizes may be anything. */
+TOFFEE_NODISCARD bool toffee_row_tells(size_t n, const int64_t *row);
 /* Whether all are one number. */
 TOFFEE_NODISCARD bool toffee_row_constant(size_t n, const int64_t *row);
 /* How many different numbers there are. */
 size_t toffee_row_distinct(size_t n, const int64_t *row);
-/* Whether ROW says what the size is that it has the values of: not if it is one number at all
- * points but one, where other sizes may be anything. */
-TOFFEE_NODISCARD bool toffee_row_tells(size_t n, const int64_t *row);
 /* a + k * b */
 TOFFEE_NODISCARD bool toffee_row_add(size_t n, const int64_t *a, int64_t k, const int64_t *b,
                                      int64_t *out);
