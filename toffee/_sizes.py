@@ -257,19 +257,19 @@ class _Twins:
             runs += self._taken(_size_choice.more(self.request) if is_small else [], runs)
             runs += self._taken(_size_choice.ends(self.request), runs)
             others = _size_choice.further(self.request)
-        found: _core.Graph | DynamicShapeError
         try:
-            found = self._of_some(runs)
+            graph = self._of_some(runs)
             if is_small or not self.has_guessed:
-                return found
-        except DynamicShapeError as error:
+                return graph
+        except DynamicShapeError:
             self.sources.clear()
-            found = error
-        further = self._taken(others, runs)
-        if not further and isinstance(found, DynamicShapeError):
-            raise found
-        if not further:
-            return found
+            further = self._taken(others, runs)
+            if not further:
+                raise
+        else:
+            further = self._taken(others, runs)
+            if not further:
+                return graph
         return self._of_some([*(self._run(run.sizes) for run in runs), *further])
 
     def _of_some(self, runs: Sequence[Run]) -> _core.Graph:

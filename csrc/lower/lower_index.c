@@ -133,6 +133,7 @@ lower_split(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     toffee_node *node = NULL;
     int64_t axis = 0;
     bool even = false;
+    bool is_small = false;
 
     if (sizes == NULL) {
         return toffee_fail_nomem(st);
@@ -145,10 +146,12 @@ lower_split(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     for (size_t i = 0; i < call->n_results; i++) {
         sizes[i] = call->results[i].dims[axis];
     }
+    is_small = toffee_value_dim(self, (int32_t)axis) <= MAX_MOVING;
     if (lo->is_twin &&
-        (toffee_call_has(call, "split_size") || toffee_call_int(call, "chunks", 0) > 2) &&
-        (sizes[0] != sizes[call->n_results - 1] ||
-         toffee_value_dim(self, (int32_t)axis) <= MAX_MOVING)) {
+        (toffee_call_int(call, "chunks", 0) == 2 /* of 1 there is one alone */
+             ? is_small
+             : ((toffee_call_has(call, "split_size") || toffee_call_has(call, "chunks")) &&
+                (is_small || sizes[0] != sizes[call->n_results - 1])))) {
         return lower_parts(lo, call, self, (int32_t)axis, st);
     }
     if (call->n_results == 1) {

@@ -533,6 +533,9 @@ value_roll(toffee_lowering *lo, toffee_value *value, int64_t axis, int64_t shift
         return TOFFEE_OK;
     }
     range.start = shift < 0 ? -shift % size : -(shift % size); /* says how far, not the size */
+    if (lo->is_twin && shift > 0) {
+        range.start += size; /* -0 would be all, where at another size it is no shift */
+    }
     shift = (shift % size + size) % size;
     range.count = shift;
     TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, value, &range, 1, &parts[0], st));

@@ -151,7 +151,6 @@ toffee_expand(toffee_lowering *lo, toffee_value *value, const int64_t *dims, int
     int32_t lead = rank - value->type.rank; /* dimensions that VALUE does not have */
     int32_t first = 0;
     bool same = lead == 0;
-    bool is_empty = false;
     bool vanishes = false; /* a 1 becomes a 0, which ONNX Runtime's Expand leaves as it is */
 
     for (int32_t i = 0; i < rank; i++) {
@@ -159,10 +158,9 @@ toffee_expand(toffee_lowering *lo, toffee_value *value, const int64_t *dims, int
 
         shape[i] = stays ? 1 : dims[i]; /* both ways: a 1 here lets VALUE's own size through */
         same = same && stays;
-        is_empty = is_empty || dims[i] == 0;
         vanishes = vanishes || (!stays && dims[i] == 0);
     }
-    if (same && !(lo->is_twin && !is_empty)) { /* an axis that is 1 here may be larger elsewhere */
+    if (same && !lo->is_twin) { /* an axis that is 1 here may be larger elsewhere */
         *out = value;
         return TOFFEE_OK;
     }

@@ -486,10 +486,12 @@ toffee_view_write(toffee_lowering *lo, toffee_value *root_value, const toffee_ge
     toffee_view_plan plan;
     toffee_value *base = NULL;
     toffee_value *block = NULL;
+    bool is_plain = false;
 
     *out = NULL;
     TOFFEE_RETURN_IF_ERROR(view_frame(root, view, &frame, st));
-    if (toffee_geometry_numel(view) == 0) {
+    is_plain = lo->is_twin && toffee_view_plan_plain(root, view, &frame, &plan);
+    if (toffee_geometry_numel(view) == 0 && !is_plain) {
         *out = root_value;
         return TOFFEE_OK;
     }
@@ -498,7 +500,9 @@ toffee_view_write(toffee_lowering *lo, toffee_value *root_value, const toffee_ge
             return view_overlaps(st);
         }
     }
-    toffee_view_plan_make(root, view, &frame, true, &plan);
+    if (!is_plain) {
+        toffee_view_plan_make(root, view, &frame, true, &plan);
+    }
     TOFFEE_RETURN_IF_ERROR(block_to_axes(lo, &plan, view, new_value, &block, st));
     for (int32_t i = 0; i < plan.n_axes && base == NULL; i++) {
         if (toffee_view_axis_restricted(&plan.axes[i])) {

@@ -395,6 +395,60 @@ plan_cost(const toffee_view_plan *plan, const toffee_geometry *view, bool writin
     return cost;
 }
 
+/* The plan for an empty part of one dimension of the root; false for any other view. */
+static bool
+plan_empty(toffee_view_plan *plan, const toffee_geometry *root, const toffee_geometry *view)
+{
+    int32_t cut = -1;
+
+    if (view->rank != root->rank) {
+        return false;
+    }
+    plan->direct = true;
+    plan->n_axes = 0;
+    for (int32_t i = 0; i < root->rank; i++) {
+        int64_t stride = root->strides[i];
+
+        if (view->sizes[i] != root->sizes[i] && (cut >= 0 || view->sizes[i] != 0)) {
+            return false;
+        }
+        plan_add_axis(plan, root->sizes[i], stride);
+        plan_walk(plan, i, i, view->sizes[i], 1);
+        if (view->sizes[i] != root->sizes[i]) {
+            cut = i;
+            if (stride <= 0 || view->strides[i] % stride != 0) {
+                return false;
+            }
+            plan->axes[i].start = (view->offset - root->offset) / stride;
+            plan->axes[i].step = view->strides[i] / stride;
+            plan->step_of[i] = plan->axes[i].step;
+        }
+        else if (view->sizes[i] > 1 && view->strides[i] != stride) {
+            return false;
+        }
+    }
+    return cut >= 0 && plan->axes[cut].start >= 0 && plan->axes[cut].start <= root->sizes[cut] &&
+           plan->axes[cut].start * root->strides[cut] == view->offset - root->offset;
+}
+
+bool
+toffee_view_plan_plain(const toffee_geometry *root, const toffee_geometry *view,
+                       const toffee_view_frame *frame, toffee_view_plan *plan)
+{
+    if (toffee_geometry_numel(view) == 0) {
+        return plan_empty(plan, root, view);
+    }
+    if (!plan_direct(plan, root, view, frame)) {
+        return false;
+    }
+    for (int32_t i = 0; i < plan->n_axes; i++) {
+        if (plan->axes[i].n_dims > 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 toffee_view_plan_make(const toffee_geometry *root, const toffee_geometry *view,
                       const toffee_view_frame *frame, bool writing, toffee_view_plan *plan)

@@ -52,6 +52,11 @@ toffee_view_axis_restricted(const toffee_view_axis *axis)
  * unevenly. */
 bool toffee_view_frame_make(const toffee_geometry *root, const toffee_geometry *view,
                             toffee_view_frame *frame);
+/* The root's own dimensions as axes, where each dimension of the view walks along one of them: what
+ * is a plan for a view of one size is one for another. False if that is not so. A view of a part of
+ * one dimension may be empty. */
+bool toffee_view_plan_plain(const toffee_geometry *root, const toffee_geometry *view,
+                            const toffee_view_frame *frame, toffee_view_plan *plan);
 /* The cheapest plan that was found, for reading or for writing. Neither root nor view is empty. */
 void toffee_view_plan_make(const toffee_geometry *root, const toffee_geometry *view,
                            const toffee_view_frame *frame, bool writing, toffee_view_plan *plan);

@@ -57,7 +57,8 @@ toffee_fit_known(const toffee_exprs *pool, const int64_t *samples)
     return toffee_row_tells(pool->n_points, samples) ? toffee_fit_find(pool, samples) : NULL;
 }
 
-/* The sums and products of two symbols, as arguments of quotients; once for each set of symbols. */
+/* The sums and products of two symbols, and squares, as arguments of quotients; once for each set
+ * of symbols. */
 static toffee_code
 pool_pair(toffee_exprs *pool, toffee_status *st)
 {
@@ -66,11 +67,13 @@ pool_pair(toffee_exprs *pool, toffee_status *st)
     }
     pool->pairs.n = 0;
     for (size_t i = 0; i < pool->bases.n && i < MAX_PAIRED; i++) {
-        for (size_t k = i + 1; k < pool->bases.n && k < MAX_PAIRED; k++) {
+        for (size_t k = i; k < pool->bases.n && k < MAX_PAIRED; k++) {
             const toffee_expr *both[2] = {NULL, NULL};
 
-            TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_add(pool, pool->bases.data[i], 1, pool->bases.data[k], &both[0], st));
+            if (k != i) {
+                TOFFEE_RETURN_IF_ERROR(toffee_expr_add(pool, pool->bases.data[i], 1,
+                                                       pool->bases.data[k], &both[0], st));
+            }
             TOFFEE_RETURN_IF_ERROR(
                 toffee_expr_mul(pool, pool->bases.data[i], pool->bases.data[k], &both[1], st));
             for (size_t j = 0; j < 2; j++) {
@@ -381,6 +384,16 @@ fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr
         if (toffee_row_divide(f->pool->n_points, v, f->bases[i]->samples, row)) {
             TOFFEE_RETURN_IF_ERROR(fit_whole(f, row, depth + 1, &rest));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, f->bases[i], rest, out, f->st));
+        }
+    }
+    if (*out == NULL && depth == 0) { /* -(n // 3) */
+        bool ambiguous = false;
+
+        memset(other, 0, f->pool->n_points * sizeof(*other));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
+        if (toffee_row_add(f->pool->n_points, other, -1, v, row)) {
+            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &rest));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, rest, out, f->st));
         }
     }
     for (size_t i = 0; i < TOFFEE_COUNTOF(sides) * f->n && *out == NULL && depth == 0; i++) {

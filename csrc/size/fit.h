@@ -87,5 +87,9 @@ TOFFEE_NODISCARD toffee_code toffee_fit_real(toffee_exprs *pool, toffee_dtype dt
                                              const double *samples, const toffee_expr *const *hints,
                                              size_t n_hints, toffee_real_fit *out,
                                              toffee_status *st);
+/* Decimal digits of numbers that are believed in sums, powers and tables. */
+#define TOFFEE_FIT_MAX_DIGITS 6
+/* X rounded to N decimal digits. */
+double toffee_fit_decimal(double x, int n);
 
 #endif /* TOFFEE_SIZE_FIT_H */

@@ -97,7 +97,9 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
     size_t high = 0;
     size_t n_bent = 0;
     size_t n_straight = 0;
+    size_t enough = 0;
     bool has_one = false;
+    bool one_is_bent = false;
     bool is_symbol = expr->n == 1 && expr->terms[0].n == 1 && expr->terms[0].coefficient == 1 &&
                      expr->terms[0].atoms[0]->kind == TOFFEE_ATOM_SYMBOL;
     bool bare = true;
@@ -120,12 +122,19 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
             return false;
         }
     }
+    enough = bare && *b == 0 ? 2 : 3;
+    /* In the straight part the quotients count, of which several sizes may have the same. */
     n_straight = is_max ? count_above(n, q, line, bound, row, &has_one)
                         : count_above(n, q, bound, line, row, &has_one);
     n_bent = is_max ? count_above(n, e, bound, line, row, &has_one)
-                    : count_above(n, e, line, bound, row, &has_one);
-    return n_straight >= (bare && *b == 0 ? 2 : 3) &&
-           (n_bent >= 2 || (is_max && is_symbol && n_bent == 1 && has_one));
+                    : count_above(n, e, line, bound, row, &one_is_bent);
+    if (is_max && is_symbol && has_one && n_bent == 1) {
+        return n_straight >= enough; /* 1 is alone below the bend, where no other size can be */
+    }
+    if (!is_max && is_symbol && bare && n_straight == 1 && e[low] == 1 && *c == 2 + *b) {
+        return n_bent >= 2; /* and here, where 2 is at the bend */
+    }
+    return n_straight >= enough && n_bent >= 2;
 }
 
 /* max(e // d + b, c), also with the ceiling, and min of these. Where several divisors would do,
@@ -136,8 +145,8 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr 
     size_t n = f->pool->n_points;
     int64_t *q = row + 3 * n;
 
-    for (size_t i = 0; i < 2 * f->n && *out == NULL; i++) {
-        const toffee_expr *e = f->bases[i / 2];
+    for (size_t i = 0; i < 2 * (f->n + f->pool->pairs.n) && *out == NULL; i++) {
+        const toffee_expr *e = i / 2 < f->n ? f->bases[i / 2] : f->pool->pairs.data[i / 2 - f->n];
         bool is_max = i % 2 == 0;
         int64_t best[3] = {0, 0, 0}; /* divisor, b, c */
         bool best_is_ceiling = false;
@@ -177,7 +186,7 @@ toffee_fit_clamp(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
 {
     int64_t *rows = NULL;
 
-    if (toffee_row_distinct(f->pool->n_points, v) < 3) {
+    if (toffee_row_distinct(f->pool->n_points, v) < 2) {
         return TOFFEE_OK;
     }
     rows = toffee_arena_calloc(f->pool->arena, 4 * f->pool->n_points, sizeof(*rows));

@@ -39,8 +39,6 @@ static const double scales[] = {
 #define RANK_WHOLE 100
 #define RANK_ANY 200
 #define RANK_NONE 1000
-/* Decimal digits of numbers that are believed in sums and powers. */
-#define MAX_DIGITS 6
 /* A ratio is looked for only where its numerators are known to this much. */
 #define MAX_BLUR (1.0 / 64)
 
@@ -234,9 +232,8 @@ has_enough(const real_fitter *r, const toffee_expr *expr)
            toffee_row_distinct(r->pool->n_points, expr->samples) >= (is_coarse ? 8 : 4);
 }
 
-/* X rounded to N decimal digits. */
-static double
-rounded(double x, int n)
+double
+toffee_fit_decimal(double x, int n)
 {
     double magnitude = x != 0 ? floor(log10(fabs(x))) : 0;
     double unit = pow(10, n - 1 - magnitude); /* exact up to 10^22, where it matters */
@@ -299,15 +296,15 @@ sum_find(const real_fitter *r, toffee_real_form form, const toffee_expr *expr, d
     if (!isfinite(slope) || slope == 0) {
         return false;
     }
-    for (int i = 1; i <= MAX_DIGITS; i++) {
+    for (int i = 1; i <= TOFFEE_FIT_MAX_DIGITS; i++) {
         /* Where the number is the least its rounding is. */
         size_t at = fabs(r->samples[low]) < fabs(r->samples[high]) ? low : high;
         double rest = 0;
 
-        *a = rounded(slope, i);
+        *a = toffee_fit_decimal(slope, i);
         rest = r->samples[at] - *a * form_apply(form, (double)e[at]);
-        for (int k = 1; k <= MAX_DIGITS; k++) {
-            *c = rounded(rest, k);
+        for (int k = 1; k <= TOFFEE_FIT_MAX_DIGITS; k++) {
+            *c = toffee_fit_decimal(rest, k);
             if (sum_agrees(r, form, e, *a, *c)) {
                 /* What is small beside all that was seen is blurred by it. */
                 return is_positive(expr) || fabs(*c) > 1e-3 * fabs(*a);
@@ -347,9 +344,9 @@ fit_real_sum(const real_fitter *r, toffee_real_fit *out)
         at = llabs(row[p]) < llabs(row[at]) ? p : at;
         c = r->samples[at] - (double)row[at];
     }
-    for (int k = 1; k <= MAX_DIGITS && is_whole && out->expr == NULL; k++) {
+    for (int k = 1; k <= TOFFEE_FIT_MAX_DIGITS && is_whole && out->expr == NULL; k++) {
         const toffee_expr *e = NULL;
-        double offset = rounded(c, k);
+        double offset = toffee_fit_decimal(c, k);
 
         if (offset != 0 && sum_agrees(r, TOFFEE_REAL_IS, row, 1, offset)) {
             TOFFEE_RETURN_IF_ERROR(toffee_fit_whole(r->pool, row, r->hints, r->n_hints, &e, r->st));
@@ -391,7 +388,7 @@ fit_real_power(const real_fitter *r, toffee_real_fit *out)
         is_binary = is_binary && frexp(r->samples[p], &exponent) == 0.5;
         row[p] = exponent - 1;
         is_falling = is_falling && row[p] <= 0;
-        is_positive_everywhere = is_positive_everywhere && r->samples[p] > 0;
+        is_positive_everywhere = is_positive_everywhere && r->samples[p] >= 0;
     }
     if (is_binary) {
         for (size_t p = 0; p < n && is_falling; p++) {
@@ -409,11 +406,13 @@ fit_real_power(const real_fitter *r, toffee_real_fit *out)
         if (!has_enough(r, e)) {
             continue;
         }
-        for (size_t p = 0; p < n; p++) {
-            at = llabs(e->samples[p]) > llabs(e->samples[at]) ? p : at;
+        for (size_t p = 0; p < n; p++) { /* past the least number there is, powers are 0 */
+            bool is_further = llabs(e->samples[p]) > llabs(e->samples[at]);
+
+            at = r->samples[p] > 0 && (is_further || r->samples[at] == 0) ? p : at;
         }
-        for (int k = 1; k <= MAX_DIGITS; k++) {
-            double base = rounded(exp(log(r->samples[at]) / (double)e->samples[at]), k);
+        for (int k = 1; k <= TOFFEE_FIT_MAX_DIGITS; k++) {
+            double base = toffee_fit_decimal(exp(log(r->samples[at]) / (double)e->samples[at]), k);
 
             if (power_agrees(r, e->samples, base)) {
                 *out = (toffee_real_fit){TOFFEE_REAL_POWER, e, NULL, base, 0};

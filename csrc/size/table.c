@@ -5,6 +5,7 @@
  * of each agrees. */
 #include "size/twins.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -218,6 +219,78 @@ try_even(toffee_unifier *u, const table *t, toffee_value **out, toffee_status *s
     return first != NULL && is_ramp ? make_even(u, t, first, steps, out, st) : TOFFEE_OK;
 }
 
+/* Whether element [i] of TENSOR is FIRST + i * STEP, rounded to its dtype. */
+static bool
+is_even_real(const toffee_tensor *tensor, double first, double step)
+{
+    for (uint64_t i = 0; i < tensor->n_elements; i++) {
+        double want = first + (double)i * step;
+
+        want = tensor->dtype == TOFFEE_DTYPE_FLOAT ? (double)(float)want : want;
+        if (toffee_element_real(tensor->dtype, tensor->data, i) != want) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* FIRST + Range(0, size) * STEP, computed as Python does. */
+static toffee_code
+make_even_real(toffee_unifier *u, const table *t, double first, double step, toffee_value **out,
+               toffee_status *st)
+{
+    const toffee_dtype wide = TOFFEE_DTYPE_DOUBLE;
+    const int64_t unknown[1] = {-1};
+    const toffee_expr *one = NULL;
+    toffee_value *in[2] = {NULL, NULL};
+
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, 1, &one, st));
+    TOFFEE_RETURN_IF_ERROR(make_ramp(u, t, 0, one, &in[0], st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, in[0], wide, &in[0], st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_constant(u, wide, NULL, 0, &step, &in[1], st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_node(u, "Mul", in, 2, wide, unknown, 1, NULL, &in[0], st));
+    if (first != 0) {
+        TOFFEE_RETURN_IF_ERROR(toffee_make_constant(u, wide, NULL, 0, &first, &in[1], st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_make_node(u, "Add", in, 2, wide, unknown, 1, NULL, &in[0], st));
+    }
+    return toffee_make_cast(u, in[0], t->dtype, out, st);
+}
+
+/* Real numbers that are evenly spaced by one number from another, both short decimals, at all
+ * points: [i * 0.5 for i in range(n)]. */
+static toffee_code
+try_even_real(toffee_unifier *u, const table *t, toffee_value **out, toffee_status *st)
+{
+    const toffee_tensor *longest = t->tensors[0];
+    double first = 0;
+    double step = 0;
+
+    for (size_t p = 0; p < u->n; p++) {
+        longest = t->tensors[p]->n_elements > longest->n_elements ? t->tensors[p] : longest;
+    }
+    if (t->rank != 1 || longest->n_elements < 4 ||
+        (t->dtype != TOFFEE_DTYPE_FLOAT && t->dtype != TOFFEE_DTYPE_DOUBLE)) {
+        return TOFFEE_OK;
+    }
+    first = toffee_element_real(t->dtype, longest->data, 0);
+    step = (toffee_element_real(t->dtype, longest->data, longest->n_elements - 1) - first) /
+           (double)(longest->n_elements - 1);
+    for (int i = 0; i < TOFFEE_FIT_MAX_DIGITS * TOFFEE_FIT_MAX_DIGITS && isfinite(step); i++) {
+        double short_step = toffee_fit_decimal(step, 1 + i / TOFFEE_FIT_MAX_DIGITS);
+        double short_first = toffee_fit_decimal(first, 1 + i % TOFFEE_FIT_MAX_DIGITS);
+        bool fits = short_step != 0;
+
+        for (size_t p = 0; p < u->n && fits; p++) {
+            fits = is_even_real(t->tensors[p], short_first, short_step);
+        }
+        if (fits) {
+            return make_even_real(u, t, short_first, short_step, out, st);
+        }
+    }
+    return TOFFEE_OK;
+}
+
 /* Whether the last two axes of TENSOR are a triangle: INSIDE on the diagonal *K and on its one side
  * (*UPPER), the first matrix's corner opposite on the other. */
 static bool
@@ -335,6 +408,9 @@ toffee_unifier_table(toffee_unifier *u, toffee_value *const *seen, toffee_value 
     }
     if (toffee_dtype_is_int(t.dtype) && t.dtype != TOFFEE_DTYPE_UINT64) {
         TOFFEE_RETURN_IF_ERROR(try_even(u, &t, out, st));
+    }
+    if (toffee_dtype_is_float(t.dtype)) {
+        TOFFEE_RETURN_IF_ERROR(try_even_real(u, &t, out, st));
     }
     return *out == NULL ? try_triangle(u, &t, out, st) : TOFFEE_OK;
 }

@@ -100,7 +100,7 @@ TOFFEE_NODISCARD toffee_code toffee_unifier_check_resize(const toffee_unifier *u
 /* ---- table.c: constants whose own sizes moved ---- */
 
 /* *OUT computes the constants SEEN (one a point): they are one number everywhere, evenly spaced
- * whole numbers, or a triangle; NULL: none of these. Errors: NOMEM. */
+ * numbers, or a triangle; NULL: none of these. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_unifier_table(toffee_unifier *u, toffee_value *const *seen,
                                                   toffee_value **out, toffee_status *st);
 
