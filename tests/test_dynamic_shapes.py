@@ -590,6 +590,12 @@ def overlapping(x):
     return y
 
 
+def recent(x):
+    if x.shape[1] < 4:
+        x = nn.functional.pad(x, (4 - x.shape[1], 0))  # the padding
+    return x[:, -4:]  # the last four
+
+
 class Body(nn.Module):
     def __init__(self):
         super().__init__()
@@ -623,6 +629,12 @@ REFUSED = [
         ["other sizes of 'features'", "batch=4, features=", "leave the dimension out"],
     ),
     (stepped, {"x": {1: Dim("n", max=60)}}, "small|large", ["at n=60", "max=..."]),
+    (
+        recent,
+        {"x": {1: Dim("n", min=2)}},
+        "the padding",
+        ["at n=2 ", r"toffee\.Dim\('n', min=4\) leaves smaller sizes out"],
+    ),
 ]
 
 
@@ -679,6 +691,7 @@ def test_a_write_that_cannot_be_said_is_refused_with_its_own_line(dims):
         (squeezed, {"x": {0: Dim("batch", min=2)}}),
         (Net(), {"x": {0: "batch"}}),
         (stepped, {"x": {1: Dim("n", max=49)}}),
+        (recent, {"x": {1: Dim("n", min=4)}}),
     ],
 )
 def test_what_the_messages_advise_helps(model, dims):

@@ -21,6 +21,9 @@ _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
 #: at and after the multiples of 2, 3 and 4; and some that are far from these.
 _MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16)
 
+#: How many sizes above the least are looked at where that one is special.
+_UPWARDS = 7
+
 #: How many sizes are tried for a run before the model's error counts.
 _ATTEMPTS = 3
 
@@ -56,18 +59,34 @@ def further(request: _dims.Request) -> list[Sizes]:
 
 
 def ends(request: _dims.Request) -> list[Sizes]:
-    """The caller's sizes, with each symbol alone at 1, and as large as it may be; and sizes where
-    the least of the caller's is the largest, if that can be."""
+    """The caller's sizes, with each symbol alone as small as it may be, from 1 on, and as large; and
+    sizes where the least of the caller's is the largest, if that can be."""
     sizes = request.sizes
     found = [
         (*sizes[:i], end, *sizes[i + 1 :])
         for i, dim in enumerate(request.dims)
-        for end in (1, dim.max)
+        for end in (_least(dim), dim.max)
         if end is not None and end != sizes[i] and dim.allows(end)
     ]
     if len(sizes) > 1:
         found.append(_towering(_others_of(request), sizes.index(min(sizes))))
     return found
+
+
+def upwards(request: _dims.Request, sizes: Sizes) -> list[Sizes]:
+    """SIZES with the next few of the symbol that alone is as small as it may be in them, if one
+    is."""
+    small = [i for i, dim in enumerate(request.dims) if sizes[i] == _least(dim)]
+    if len(small) != 1:
+        return []
+    (i,) = small
+    steps = (sizes[i] + n * request.dims[i].multiple_of for n in range(1, _UPWARDS + 1))
+    return [(*sizes[:i], n, *sizes[i + 1 :]) for n in steps if request.dims[i].allows(n)]
+
+
+def _least(dim: _dims.Dim) -> int:
+    """The smallest size of DIM, from 1 on."""
+    return max(-(-dim.min // dim.multiple_of), 1) * dim.multiple_of
 
 
 def more(request: _dims.Request) -> list[Sizes]:

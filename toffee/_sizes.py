@@ -454,7 +454,7 @@ class _Twins:
                 for result, tensor in zip(results, expected, strict=True)
             ]
         except (_core.Error, ValueError, RuntimeError) as error:
-            raise self._does_otherwise(run, usual, f"it fails with {error}") from error
+            raise self._does_otherwise(graph, run, usual, f"it fails with {error}") from error
         wrong = [
             f"output {i} is {difference}"
             if difference.problem
@@ -463,7 +463,7 @@ class _Twins:
             if not difference.fits
         ]
         if wrong:
-            raise self._does_otherwise(run, usual, wrong[0])
+            raise self._does_otherwise(graph, run, usual, wrong[0])
         where = self.request.describe(run.sizes)
         _log.info("the model does other things at %s, and the graph computes the same", where)
 
@@ -490,9 +490,22 @@ class _Twins:
             return None
         return inputs
 
-    def _does_otherwise(self, run: Run, usual: Run, found: str) -> DynamicShapeError:
+    def _does_otherwise(
+        self, graph: _core.Graph, run: Run, usual: Run, found: str
+    ) -> DynamicShapeError:
         places = _size_errors.divergence(usual.graph, run.graph, self.lines) or self.suspects
-        return _size_errors.elsewhere(self.request, run.sizes, usual.sizes, found, places)
+        least = self._least(graph, run, usual)
+        return _size_errors.elsewhere(self.request, run.sizes, usual.sizes, found, places, least)
+
+    def _least(self, graph: _core.Graph, run: Run, usual: Run) -> tuple[int, ...]:
+        """The least sizes from those of RUN on at which GRAPH is right, if they are near."""
+        if run.graph is None:  # it is one of those made here
+            return ()
+        for sizes in _size_choice.upwards(self.request, run.sizes):
+            with contextlib.suppress(Exception):  # the model's own, or this one is not right either
+                self._compare(graph, Run(sizes), usual)
+                return sizes
+        return ()
 
 
 def _signature(run: Run) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from dynamic_cases import Dynamic, Sizes
+from dynamic_cases import Dynamic, Rule, Sizes
 from torch.utils import _pytree as pytree
 from zoo_case import Case, arguments, build
 from zoo_check import (
@@ -56,7 +57,7 @@ def check(row_of: Dynamic) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             path = os.path.join(folder, "m.onnx")
             start = time.perf_counter()
-            export(copy.deepcopy(model), args, path, kwargs=kwargs)
+            export(_copy(model), args, path, kwargs=kwargs)
             row["static_s"] = round(time.perf_counter() - start, 3)
             graph = toffee.load(path)
             row["static_nodes"] = len(graph.node)
@@ -79,12 +80,28 @@ def check(row_of: Dynamic) -> dict[str, Any]:
     except Exception as error:
         if "can't allocate memory" in str(error):  # it says nothing of the graph
             row["status"] = "broken"
-        row["reason"] = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        row["reason"] = _reason(error)
         row["kind"] = type(error).__name__
-        if case.note:
-            row["note"] = case.note
+        row["note"] = row_of.why or case.note
         row["message"] = str(error)[:4000]
+        if row["status"] == "refused" and row["symbols"][0] == "batch" != row["symbols"][-1]:
+            alone = dataclasses.replace(row_of, rule=functools.partial(_batch_alone, row_of.rule))
+            row["batch_alone"] = check(alone)["status"] == "passed"
     return row
+
+
+def _batch_alone(rule: Rule, name: str, axis: int, size: int) -> str:
+    symbol = rule(name, axis, size)
+    return symbol if symbol == "batch" else ""
+
+
+def _reason(error: Exception) -> str:
+    """What ERROR says first, and the line of code that it names."""
+    first, *rest = str(error).strip().splitlines() or [type(error).__name__]
+    place = next(
+        (re.search(r"^  .*?([^/]+\.py:\d+.*)", line) for line in rest if ".py:" in line), None
+    )
+    return first[:300] + (f" ({place[1][:120]})" if place else "")
 
 
 def _symbols(row_of: Dynamic, graph: Any) -> dict[str, dict[int, str]]:
@@ -118,7 +135,7 @@ def _export(
         args, kwargs = arguments(row_of.case, TRACED)
         start = time.perf_counter()
         try:
-            export(copy.deepcopy(model), args, path, kwargs=kwargs, dynamic_dims=dims)
+            export(_copy(model), args, path, kwargs=kwargs, dynamic_dims=dims)
         except toffee.DynamicShapeError as error:
             refused = refused or error
             if "does something else at" not in str(error):  # no matter of the smallest sizes
@@ -176,8 +193,13 @@ def _compare(
 def _results(model: torch.nn.Module, args: Any, kwargs: Any) -> list[torch.Tensor]:
     """What a copy of MODEL computes: a cache that it keeps on itself is not the original's."""
     with torch.inference_mode():
-        output = copy.deepcopy(model)(*args, **kwargs)
+        output = _copy(model)(*args, **kwargs)
     return [leaf.clone() for leaf in tensors(output)]
+
+
+def _copy(model: torch.nn.Module) -> torch.nn.Module:
+    """MODEL with buffers and all else its own, but with the same parameters: some are large."""
+    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
 
 
 def _exact(

@@ -127,6 +127,19 @@ def _disturb(model: nn.Module, generator: torch.Generator) -> None:
                 if parameter.is_floating_point() and id(parameter) not in done:
                     done.add(id(parameter))
                     _disturb_parameter(parameter, generator)
+        for module in model.modules():
+            if getattr(module, "use_res_connect", False):
+                _calm(module)
+
+
+def _calm(block: nn.Module) -> None:
+    """A quarter of what BLOCK adds to its input, by its last normalization. Networks are trained
+    from less than that; at full scale, each block of a deep one makes the rounding of those before
+    larger, and single samples come out as noise (EfficientNets)."""
+    norms = [part for part in block.modules() if isinstance(part, nn.BatchNorm2d)]
+    if norms:
+        norms[-1].weight.mul_(0.25)
+        norms[-1].bias.mul_(0.25)
 
 
 def _settle(model: nn.Module, case: Case, generator: torch.Generator) -> None:
