@@ -59,8 +59,8 @@ def further(request: _dims.Request) -> list[Sizes]:
 
 
 def ends(request: _dims.Request) -> list[Sizes]:
-    """The caller's sizes, with each symbol alone as small as it may be, from 1 on, and as large; and
-    sizes where the least of the caller's is the largest, if that can be."""
+    """The caller's sizes, with each symbol alone as small as it may be, from 1 on, and as large;
+    and sizes where the least of the caller's is the largest, if that can be."""
     sizes = request.sizes
     found = [
         (*sizes[:i], end, *sizes[i + 1 :])

@@ -32,7 +32,7 @@
  * nothing but as a hint that is the answer itself. Which of two forms that agree at all points is
  * meant cannot be told; points must be chosen so that the usual ones do not agree: each symbol odd
  * and even, and at 0, 1 and d - 1 past a multiple of the divisors that are to be told (see
- * toffee/_sizes.py). */
+ * toffee/_size_choice.py). */
 #ifndef TOFFEE_SIZE_FIT_H
 #define TOFFEE_SIZE_FIT_H
 
