@@ -122,6 +122,14 @@ def test_compare_and_to_module_take_any_size(encoder, graph):
             torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-4)
 
 
+def test_a_module_refuses_sizes_that_the_graph_does_not_allow_also_when_it_is_copied(graph):
+    module = copy.deepcopy(torch_backend.to_module(graph))
+    with pytest.raises(toffee.BackendError, match=r"input 'ids' must be .*\[batch, length\].* 17"):
+        module(torch.zeros(2, 17, dtype=torch.int64))
+    with pytest.raises(toffee.BackendError, match=r"int64\[7\] was given"):
+        module(torch.zeros(7, dtype=torch.int64))
+
+
 def test_pages_and_pictures_show_symbols(graph):
     assert "(batch*length)×8" in graph._repr_html_()
     assert "batch*length" in graph.picture().svg

@@ -3,10 +3,13 @@ ONNX Runtime; and what is refused, with the line."""
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import random
 import re
+import threading
+import types
 from dataclasses import dataclass
 
 import numpy as np
@@ -260,6 +263,44 @@ def test_convolutions_and_pools_take_any_height_and_width():
         assert_right(data, model, (torch.randn(sizes[0], 3, *sizes[1:]),))
 
 
+class Pyramid(nn.Module):
+    """As PSPNet has it: averages of several grids, each blown up again."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        y = self.conv(x)
+        size = y.shape[2:]
+        grids = [F.adaptive_avg_pool2d(y, k) for k in (1, 2, 3, 6)]
+        return torch.cat([y, *(F.interpolate(g, size=size, mode="bilinear") for g in grids)], 1)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Pyramid(),
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(196, 5)),
+        nn.AdaptiveAvgPool2d((3, None)),
+        lambda x: F.adaptive_avg_pool2d(x, (x.shape[2] // 2, 5)),
+        lambda x: F.adaptive_avg_pool3d(x[:, :, None].expand(-1, -1, 5, -1, -1), (2, 3, 4)),
+        lambda x: F.adaptive_avg_pool1d(x.flatten(1, 2), 4).double() * 2,
+    ],
+    ids=["pyramid", "head", "rows", "half", "3d", "1d"],
+)
+def test_averages_over_as_many_windows_take_any_size(model):
+    dims = {"x": {0: "n", 2: "h", 3: "w"}}
+    data = exported(model, torch.randn(2, 3, 32, 32), dims, input_names=["x"])
+    for n, h, w in ((1, 12, 18), (3, 25, 31), (2, 40, 7), (1, 128, 9)):
+        assert_right(data, model, (torch.randn(n, 3, h, w),))
+
+
+def test_averages_over_windows_of_one_size_stay_what_they_are():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(8))
+    assert operators(exported(net, torch.randn(2, 3, 32, 32), "batch")) == ["Conv", "AveragePool"]
+
+
 def test_interpolation_to_the_size_of_another_tensor():
     def forward(x, y):
         return F.interpolate(x, size=y.shape[2:], mode="bilinear", align_corners=False) + y
@@ -268,6 +309,53 @@ def test_interpolation_to_the_size_of_another_tensor():
     data = exported(forward, (torch.randn(1, 2, 4, 5), torch.randn(1, 2, 9, 11)), dims)
     for h, w, height, width in ((4, 5, 9, 11), (6, 6, 7, 20), (3, 9, 12, 9)):
         assert_right(data, forward, (torch.randn(1, 2, h, w), torch.randn(1, 2, height, width)))
+
+
+def to_six_and_five(x):
+    return F.interpolate(x, size=(6, 5), mode="nearest")
+
+
+def to_a_third_and_double(x):
+    return F.interpolate(x, size=(x.shape[2] // 3 + 1, 2 * x.shape[3] - 1), mode="nearest")
+
+
+def to_ten_and_triple_exactly(x):
+    return F.interpolate(x, size=(10, 3 * x.shape[3]), mode="nearest-exact")
+
+
+def up_again(x):
+    half = F.max_pool2d(x, 2, ceil_mode=True)
+    return x + F.interpolate(half, size=x.shape[2:], mode="nearest")
+
+
+@pytest.mark.parametrize(
+    ("model", "is_plain"),
+    [
+        (to_six_and_five, False),
+        (to_a_third_and_double, False),
+        (to_ten_and_triple_exactly, False),
+        (up_again, True),
+    ],
+)
+def test_nearest_neighbours_are_those_of_torch_at_any_size(model, is_plain):
+    """Elements on the border of two neighbours (2 * 14/4) are rounded by ONNX Runtime as they come;
+    where there can be none, Resize will do."""
+    data = exported(model, torch.randn(1, 2, 9, 11), {"x": {2: "h", 3: "w"}})
+    assert ("Resize" in operators(data)) == is_plain
+    for h, w in ((9, 11), (1, 1), (14, 30), (36, 41), (60, 84), (7, 2), (3, 100)):
+        assert_right(data, model, (torch.randn(1, 2, h, w),))
+
+
+def test_attention_of_a_multiple_to_itself_is_run_by_onnxruntime():
+    """Whose optimizer loses x * 0.25 if two factors stand before one product."""
+
+    def forward(x):
+        x = x * 0.25
+        return F.scaled_dot_product_attention(x, x, x)
+
+    data = exported(forward, torch.randn(2, 3, 5, 4), {"x": {0: "batch", 2: "n"}})
+    for batch, n in ((2, 5), (1, 1), (3, 20)):
+        assert_right(data, forward, (torch.randn(batch, 3, n, 4),))
 
 
 @pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
@@ -443,6 +531,79 @@ def test_state_is_as_after_one_forward_pass():
     assert exporting.training and exporting.norm.training
 
 
+class Filling(nn.Module):
+    """Fills containers of its own and an object's."""
+
+    def __init__(self):
+        super().__init__()
+        self.ramps, self.sizes, self.order = {}, set(), []
+        self.helper = types.SimpleNamespace(last=None, inner={"sizes": []})
+
+    def forward(self, x):
+        n = x.shape[0]
+        self.sizes.add(n)
+        self.order.append(n)
+        self.helper.last = n
+        self.helper.inner["sizes"].append(n)
+        if n not in self.ramps:
+            self.ramps[n] = torch.arange(n * 1000.0).reshape(n, 1000)
+        return x + self.ramps[n]
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_containers_of_the_model_are_as_after_one_forward_pass(verify):
+    model = Filling()
+    x = torch.randn(40, 1000)  # so large that values of a further run are not computed
+    data = exported(model, x, "n", verify=verify)
+    assert list(model.ramps) == model.order == [40] and model.sizes == {40}
+    assert vars(model.helper) == {"last": 40, "inner": {"sizes": [40]}}
+    assert torch.equal(model.ramps[40], torch.arange(40_000.0).reshape(40, 1000))
+    assert_right(data, Filling(), (torch.randn(23, 1000),))
+
+
+def test_what_a_function_remembers_of_further_runs_is_right():
+    @functools.lru_cache
+    def ramp(n):
+        return torch.arange(n * 1000.0).reshape(n, 1000)
+
+    data = exported(lambda x: x + ramp(x.shape[0]), torch.randn(40, 1000), {"x": {0: "n"}})
+    for n in range(1, 70):
+        assert torch.equal(ramp(n), torch.arange(n * 1000.0).reshape(n, 1000)), n
+    assert_right(data, lambda x: x + ramp(x.shape[0]), (torch.randn(23, 1000),))
+
+
+class Box:
+    def __init__(self):
+        self.items = []
+
+
+@pytest.mark.parametrize("verify", [False, True])
+@pytest.mark.parametrize(
+    ("make", "look"), [(list, list), (dict, list), (Box, lambda box: list(box.items))]
+)
+def test_what_the_model_puts_into_its_arguments_is_of_the_first_run_alone(make, look, verify):
+    def fill(x, filled):
+        before = len(look(filled))
+        if isinstance(filled, dict):
+            filled[x.shape[0]] = x * 2
+        else:
+            (filled.items if isinstance(filled, Box) else filled).append(x.shape[0])
+        return x.sum(0) * len(look(filled)) + before
+
+    filled = make()
+    data = exported(fill, (torch.randn(4, 3), filled), {"x": {0: "n"}}, verify=verify)
+    assert look(filled) == [4]
+    x = torch.randn(7, 3)
+    np.testing.assert_allclose(run(data, (x,))[0], fill(x, make()).numpy(), rtol=1e-5)
+
+
+def test_an_argument_that_cannot_be_copied_is_given_to_each_run():
+    lock = threading.Lock()
+    with lock:  # a copy would not be held
+        data = exported(lambda x, a: x * (2 + a.locked()), (torch.ones(4, 3), lock), "batch")
+    assert_right(data, lambda x: x * 3, (torch.randn(7, 3),))
+
+
 def test_state_is_put_back_after_a_refusal_too():
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -488,6 +649,30 @@ def stepped(x):
     return x.sin()  # large
 
 
+def written(x, y):
+    y = y[4 : len(y) // 2]
+    y[y.shape[1] : -1] = 0.5  # the write
+    return x + y.sum(0)
+
+
+def turned(x, y):
+    means = y.mean(2)
+    return x + means.roll(x.shape[1], 1).view(-1)[0]  # the roll
+
+
+def overlapping(x):
+    y = x / 2
+    windows = y.unfold(-1, x.shape[1] // 2, 1)
+    windows[:, :, 1:].fill_(0.25)  # the fill
+    return y
+
+
+def recent(x):
+    if x.shape[1] < 4:
+        x = nn.functional.pad(x, (4 - x.shape[1], 0))  # the padding
+    return x[:, -4:]  # the last four
+
+
 class Body(nn.Module):
     def __init__(self):
         super().__init__()
@@ -521,6 +706,12 @@ REFUSED = [
         ["other sizes of 'features'", "batch=4, features=", "leave the dimension out"],
     ),
     (stepped, {"x": {1: Dim("n", max=60)}}, "small|large", ["at n=60", "max=..."]),
+    (
+        recent,
+        {"x": {1: Dim("n", min=2)}},
+        "the padding",
+        ["at n=2 ", r"toffee\.Dim\('n', min=4\) leaves smaller sizes out"],
+    ),
 ]
 
 
@@ -542,6 +733,33 @@ def test_what_no_graph_can_do_is_refused_with_its_line(model, dims, line, said, 
     assert isinstance(error, toffee.TraceError) and "\nWhat to do: " in str(error)
 
 
+def test_what_is_written_only_where_one_size_is_much_larger_than_another_is_seen():
+    args = torch.randn(16), torch.randn(5, 16)
+    with pytest.raises(toffee.DynamicShapeError, match=r"(?s)does something else at m=.*the write"):
+        exported(written, args, {"x": {0: "m"}, "y": {0: "n", 1: "m"}})
+
+
+def test_what_moves_elements_is_seen_where_the_example_has_only_one():
+    """Grown, all its slices are the same: a roll by a multiple of the size is none."""
+    args = torch.randn(2, 3), torch.randn(2, 1, 4)
+    dims = {"x": {1: "m"}, "y": {1: "n"}}
+    try:
+        data = exported(turned, args, dims)
+    except toffee.DynamicShapeError as error:
+        assert "# the roll" in str(error.places[0])
+    else:
+        for m, n in ((12, 32), (3, 5), (4, 2)):
+            assert_right(data, turned, (torch.randn(2, m), torch.randn(2, n, 4)))
+
+
+@pytest.mark.parametrize("dims", [None, N])
+def test_a_write_that_cannot_be_said_is_refused_with_its_own_line(dims):
+    with pytest.raises(toffee.UnsupportedOperatorError, match="share one place") as caught:
+        exported(overlapping, torch.randn(4, 8), dims)
+    (place,) = caught.value.places
+    assert str(place).endswith("# the fill") and f"{place.line}: writing" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("model", "dims"),
     [
@@ -550,6 +768,7 @@ def test_what_no_graph_can_do_is_refused_with_its_line(model, dims, line, said, 
         (squeezed, {"x": {0: Dim("batch", min=2)}}),
         (Net(), {"x": {0: "batch"}}),
         (stepped, {"x": {1: Dim("n", max=49)}}),
+        (recent, {"x": {1: Dim("n", min=4)}}),
     ],
 )
 def test_what_the_messages_advise_helps(model, dims):
@@ -558,6 +777,30 @@ def test_what_the_messages_advise_helps(model, dims):
     for n in (8, 4, 12, 20):
         args = torch.randn(n, 8) if axis == 0 else torch.randn(4, n)
         assert_right(data, model, (args,))
+
+
+def middle(x, y):
+    return x[(len(x) - 1) // 2] + y
+
+
+def thirds(x, y):
+    z = y.expand(2, -1) + 1
+    z[:, : len(x) : 3] = 0.5
+    return z
+
+
+@pytest.mark.parametrize("program", [middle, thirds])
+def test_a_large_model_that_divides_its_sizes_is_run_at_more_of_them(program, monkeypatch):
+    """At 1, 3, 5 and 13 the middle is (n - 1)/2; and few runs have the larger size first."""
+    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
+    dims = {"x": {0: "m"}, "y": {0: "n"}}
+    try:
+        data = exported(program, (torch.randn(1), torch.randn(10)), dims)
+    except toffee.DynamicShapeError as error:
+        assert program is thirds and "0.5" in str(error.__notes__)
+    else:
+        for m, n in ((2, 9), (4, 3), (6, 30), (12, 2), (7, 6)):
+            assert_right(data, program, (torch.randn(m), torch.randn(n)))
 
 
 def test_symbols_that_must_be_equal_are_named():

@@ -394,6 +394,17 @@ def test_what_is_found_from_points_of_every_kind_is_the_true_form(formula, base)
     check_fit(formula, star(["b", "n"], [s + 24 * base for s in (24, 25, 31, 47, 48, 58, 66)]))
 
 
+def test_a_size_that_moved_at_one_point_only_says_nothing_about_others():
+    """x[12:-7:3] has no elements up to 19: of what comes of it there is one run that tells."""
+    symbols = {"n": (3, 5, 4, 13, 6, 9, 19, 2, 38)}
+    size = ("*", ("//", "n", 20), 7)
+    for formula in ("n//20*8", "n//20*14", "n//20*7 + 2", "n + n//20*14", "n//20*7*n//38*8"):
+        assert fit(formula, symbols, hints=[size], remembered=[size]) is None, formula
+    assert fit("n//20*7", symbols, remembered=[size]) is None
+    assert fit("n//20*7", symbols, hints=[size]) == "7*(n//20)"
+    assert _testing.size_fit_real(symbols, DOUBLE, (0.0,) * 8 + (3.5,), [size])[1] is None
+
+
 @settings(max_examples=200, deadline=None)
 @given(formula=bent)
 def test_what_bends_at_some_size_is_found_where_both_sides_were_seen(formula):

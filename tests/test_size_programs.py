@@ -100,6 +100,27 @@ def test_oracle_finds_a_size_that_is_baked_in(monkeypatch):
         check_size_program(program)
 
 
+def test_oracle_runs_as_it_is_what_only_the_optimizer_of_onnxruntime_breaks(monkeypatch):
+    """For version 1.32 a pool of no channels is one; here a runtime refuses what it optimizes."""
+    program = program_of("v = x * 2")
+    session = size_oracle._session
+    optimized = []
+
+    def breaking(data, optimizes):
+        optimized.append(optimizes)
+        if optimizes and len(optimized) != passing:
+            raise RuntimeError("invalid channel count")
+        return session(data, optimizes)
+
+    monkeypatch.setattr(size_oracle, "_session", breaking)
+    passing = None
+    assert check_size_program(program) is None and optimized == [True, True, False]
+    optimized.clear()
+    passing = 2  # the graph of one size is fine
+    with pytest.raises(RuntimeError, match="invalid channel count"):
+        check_size_program(program)
+
+
 def test_oracle_finds_a_refusal_that_says_no_place(monkeypatch):
     def refuse(*args, **kwargs):
         raise toffee.DynamicShapeError("no")

@@ -43,7 +43,7 @@ class _Traced:
             def begin(self, *hooks: Any) -> None:  # type: ignore[override]
                 super().begin(*hooks)
                 tracers.append(self)
-                self.keep_journal(sources, skip)
+                self.keep_journal(sources, skip, False)
 
         call = exporter._Call(args, {}, None, None)
         with pytest.MonkeyPatch.context() as patch:
@@ -565,7 +565,7 @@ def test_a_closed_tracer_keeps_no_journal_and_still_has_the_last_one():
     trace = _Traced(lambda x: x + 1, X)
     assert trace.tracer.journal == [("aten::add.Tensor", 0)]
     with pytest.raises(RuntimeError, match="closed"):
-        trace.tracer.keep_journal((), None)
+        trace.tracer.keep_journal((), None, False)
     assert _tracing.Tracer().journal == []
     assert _tracing.Tracer().skipped == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import re
 import sys
 import types
 import warnings
@@ -185,12 +186,55 @@ def test_a_model_that_takes_no_other_values_is_compared_once(messages):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", toffee.TraceWarning)
         verified(program, torch.tensor([1.25, 3.0]))
-    assert "traced inputs only: the model does not take other values (RuntimeError: not these)" in (
-        messages.text
-    )
+    said = "not compared with inputs drawn anew: the model does not take them (RuntimeError: not"
+    assert said in messages.text
+
+
+def test_a_graph_of_any_size_is_compared_at_sizes_that_were_not_traced(messages):
+    traced = []
+
+    def program(x):
+        traced.append(x.shape[0])
+        return x.reshape(-1, 2).cumsum(0)
+
+    verified(program, torch.randn(4, 6), dynamic_dims={"x": {0: "n"}}, verify=False)
+    traced_before = set(traced)
+    verified(program, torch.randn(4, 6), dynamic_dims={"x": {0: "n"}})
+    found = re.findall(r"inputs of other sizes \(n=(\d+)\), output", messages.text)
+    sizes = {int(n) for n in found}
+    assert len(sizes) == 2 and not sizes & traced_before and max(sizes) > max(traced_before)
+
+
+def test_a_size_that_the_model_does_not_take_is_said(messages):
+    def program(x):
+        if x.shape[0] > 38:
+            raise RuntimeError("too long")
+        return x * 2
+
+    messages.clear()
+    verified(program, torch.randn(4, 6), dynamic_dims={"x": {0: "n"}})
+    assert "of other sizes (n=" in messages.text and "(RuntimeError: too long)" in messages.text
 
 
 # ---- what does not fit -------------------------------------------------------------------------
+
+
+def test_a_threshold_beyond_all_traced_sizes_is_found_at_the_next(tmp_path):
+    traced = []
+
+    def program(x):
+        traced.append(x.shape[0])
+        return x[: min(len(x), limit)].repeat(2, 1)
+
+    path, limit = tmp_path / "m.toffee", 10**6
+    export(program, torch.randn(4, 3), path, dynamic_dims={"x": {0: "n"}})
+    limit = max(traced)
+    path.unlink()
+    export(program, torch.randn(4, 3), path, dynamic_dims={"x": {0: "n"}})
+    path.unlink()
+    with pytest.raises(toffee.VerificationError, match=rf"other sizes \(n={limit + 1}\)"):
+        export(program, torch.randn(4, 3), path, dynamic_dims={"x": {0: "n"}}, verify=True)
+    assert not path.exists()
 
 
 @pytest.mark.filterwarnings("ignore::toffee.TraceWarning")

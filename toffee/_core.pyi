@@ -561,7 +561,7 @@ def unify(
     sizes: tuple[tuple[int, ...], ...],
     dims: tuple[tuple[str, int, int], ...],
     /,
-) -> None: ...
+) -> bool: ...
 
 # ---- tracing -----------------------------------------------------------------------------------
 
@@ -587,6 +587,7 @@ class Tracer:
         self,
         sources: tuple[int, ...],
         skip: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None,
+        any: bool,
         /,
     ) -> None: ...
     def locate(

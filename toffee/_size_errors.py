@@ -4,6 +4,7 @@ which sizes show it, and what to declare instead. Nothing here is run unless an 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 
@@ -84,12 +85,21 @@ def elsewhere(
     usual: tuple[int, ...],
     found: str,
     places: Sequence[Place],
+    least: tuple[int, ...] = (),
 ) -> DynamicShapeError:
-    """The model does something else at SIZES than at the USUAL ones: FOUND says what."""
+    """The model does something else at SIZES than at the USUAL ones: FOUND says what. LEAST are
+    sizes from which on it does not, where they are known."""
     pairs = list(zip(request.dims, sizes, usual, strict=True))
+    more = [
+        (dim, new) for dim, old, new in zip(request.dims, sizes, least, strict=False) if old != new
+    ]
     ones = [dim for dim, size, _ in pairs if size == 1]
     ends = [dim for dim, size, _ in pairs if size == dim.max]
-    if ones:
+    if more and more[0][1] > 2:
+        dim, new = more[0]
+        declared = dataclasses.replace(dim, min=new)
+        advice = f"toffee.{declared} leaves smaller sizes out, if the model need not run there"
+    elif ones:
         told = " and ".join(f"toffee.Dim('{dim.name}', min=2)" for dim in ones)
         advice = f"{told} leaves size 1 out, if the model need not run there"
     elif ends:

@@ -12,33 +12,39 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from . import _core, _dims, _models, _places, _size_errors, _tracing, _twin, _verify
+from . import (
+    _core,
+    _dims,
+    _models,
+    _places,
+    _size_choice,
+    _size_errors,
+    _structure,
+    _tracing,
+    _twin,
+    _verify,
+)
 from .backend.base import as_pairs, to_numpy
 from .errors import DynamicShapeError
 
 _log = logging.getLogger("toffee")
 
-#: Sizes that a symbol may be given, as factors of what it must be a multiple of. Few have a divisor
-#: in common, so that n // 2, (n + 1) // 2 and n // 4 are told apart.
-_SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
-
-#: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
-#: at and after the multiples of 2, 3 and 4; and some that are far from these.
-_MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16)
+#: A model of fewer operators costs so little that it is traced at many sizes.
 _FEW_OPERATORS = 100
+
+#: Operators whose windows depend on sizes.
+_WINDOWS = re.compile(r"aten::_?adaptive_avg_pool")
 
 #: How many runs that did the same speak for a graph.
 _LEAST = 3
-
-#: How many sizes are tried for a run before the model's error counts.
-_ATTEMPTS = 3
 
 
 @dataclass(eq=False)  # each is one of its own
@@ -50,7 +56,10 @@ class Run:
     is_first: bool = False  # of the caller's own arguments, computed in full, with warnings
     #: What the tracer asks instead of computing something expensive; None: it computes all.
     skip: Callable[..., Any] | None = None
+    #: Windows that depend on sizes are reckoned in the graph: right for any, and more nodes.
+    is_any: bool = False
     journal: Sequence[tuple[str, int]] = ()
+    reads_values: bool = False  # of what depends on an input
     graph: _core.Graph | None = None
     output: Any = None
 
@@ -62,6 +71,16 @@ class Run:
 Tracer = Callable[[tuple[Any, ...], dict[str, Any], Run], None]
 
 
+class Traced(NamedTuple):
+    """What comes of the runs at several sizes."""
+
+    graph: _core.Graph  # for all sizes
+    output: Any  # what the model returned for the caller's arguments
+    #: Sizes that the graph can be tried at, since no run had them. None where the inputs cannot be
+    #: grown and cut.
+    untraced: Sequence[tuple[int, ...]]
+
+
 def trace(
     model: _models.Model,
     args: tuple[Any, ...],
@@ -70,8 +89,8 @@ def trace(
     tracer: Tracer,
     lines: _size_errors.Lines,
     examples: Sequence[tuple[Any, ...]] = (),
-) -> tuple[_core.Graph, Any]:
-    """The graph for all sizes, and what the model returned for the caller's arguments.
+) -> Traced:
+    """Trace MODEL at several sizes, and make one graph of the traces.
 
     Parameters
     ----------
@@ -86,7 +105,10 @@ def trace(
         The model does something else at another size, or a number in it is no expression in the
         sizes, or it does not take another size at all.
     """
-    return _Twins(model, args, kwargs, request, tracer, lines, examples).trace()
+    twins = _Twins(model, args, kwargs, request, tracer, lines, examples)
+    graph, output = twins.trace()
+    untraced = _size_choice.untraced(request, twins.traced) if not examples else []
+    return Traced(graph, output, untraced)
 
 
 @dataclass
@@ -99,52 +121,71 @@ class _Twins:
     lines: _size_errors.Lines
     examples: Sequence[tuple[Any, ...]]
     computes: bool = False
+    is_any: bool = False
     sources: set[int] = field(default_factory=set)
     named: list[str] = field(default_factory=list)  # the operators that SOURCES counts
     #: Lines that were another at a special size, in runs with the same nodes.
     suspects: tuple[_places.Place, ...] = ()
+    has_guessed: bool = False  # the graph divides sizes, as few runs as there are say how
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
+    traced: set[tuple[int, ...]] = field(default_factory=set)  # sizes that the model took
 
     def trace(self) -> tuple[_core.Graph, Any]:
         self.module = _models.module_of(self.model)
         self.before = _verify._State(self.module)
         self.dice = torch.get_rng_state()
+        call = self.args, self.kwargs
+        self.args, self.kwargs = _structure.as_they_are(*call)
         first = Run(self.request.sizes, is_first=True)
-        self.tracer(self.args, self.kwargs, first)
+        self.tracer(*call, first)
+        self.traced.add(first.sizes)
+        self.computes = first.reads_values
         with _undone(self.module):
-            try:
-                graph = self._unified(first)
-            except DynamicShapeError:
-                if self.computes:
-                    raise
-                # What was not computed may have decided something: look once more, at all of it.
-                self.computes = True
+            while True:
+                try:
+                    return self._unified(first), first.output
+                except DynamicShapeError:
+                    if not self._looks_closer(first):
+                        raise
                 self.sources.clear()
-                graph = self._unified(first)
-        return graph, first.output
+
+    def _looks_closer(self, first: Run) -> bool:
+        """Whether there is a way left in which the runs can be made, and it is taken."""
+        has_windows = any(map(_WINDOWS.match, first.operators()))
+        if has_windows and not self.is_any:
+            self.is_any = True
+            first.graph = None  # is made otherwise
+        elif not self.computes:  # what was not computed may have decided something
+            self.computes = True
+        else:
+            return False
+        return True
 
     # ---- runs ------------------------------------------------------------------------------------
 
     def _run(self, sizes: tuple[int, ...]) -> Run:
         """Trace at SIZES, from the state that the model had at first."""
-        run = Run(sizes, tuple(sorted(self.sources)), skip=None if self.computes else self.shapes)
+        skip = None if self.computes else self.shapes
+        run = Run(sizes, tuple(sorted(self.sources)), skip=skip, is_any=self.is_any)
         self.before.put_back()
         torch.set_rng_state(self.dice)  # what is drawn shall not differ for being drawn later
         args, kwargs = self._arguments(sizes)
         self.tracer(args, kwargs, run)
+        self.traced.add(sizes)
+        if run.reads_values and not self.computes:  # trace() does it all over
+            where = self.request.describe(sizes)
+            raise DynamicShapeError(f"a value that was not computed is read at {where}")
         return run
 
     def _arguments(self, sizes: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The caller's arguments, or an example of the caller's, with open dimensions of SIZES."""
         for example in self.examples:
             if self._sizes_of(example) == sizes:
-                return example, self.kwargs
-        tensors = _verify.tensors_in((self.args, self.kwargs))
-        resized = _verify.copies(tensors)
-        for places, size in zip(self.request.places, sizes, strict=True):
-            for place in places:
-                resized[place.input] = _resized(resized[place.input], place.axis, size)
-        changed: Any = _verify.with_tensors((self.args, self.kwargs), resized)
+                return _structure.as_they_are(example, self.kwargs)
+        tensors = _verify.copies(_verify.tensors_in((self.args, self.kwargs)))
+        changed: Any = _verify.with_tensors(
+            _structure.as_they_are(self.args, self.kwargs), resized(self.request, sizes, tensors)
+        )
         return changed[0], changed[1]
 
     def _sizes_of(self, example: tuple[Any, ...]) -> tuple[int, ...]:
@@ -166,6 +207,20 @@ class _Twins:
         assert error is not None
         raise self._refused(wanted[0], error) from error
 
+    def _taken(self, wanted: Sequence[tuple[int, ...]], known: Sequence[Run]) -> list[Run]:
+        """Runs at those of the sizes WANTED that none of the runs KNOWN had and that the model
+        takes: it need not take every one."""
+        runs = []
+        done = {run.sizes for run in known}
+        for sizes in [sizes for sizes in dict.fromkeys(wanted) if sizes not in done]:
+            try:
+                runs.append(self._run(sizes))
+            except _core.Error:
+                raise
+            except Exception as error:
+                _log.info("the model refuses %s: %s", self.request.describe(sizes), error)
+        return runs
+
     def _refused(self, sizes: tuple[int, ...], error: Exception) -> DynamicShapeError:
         """ERROR is what the model raised at SIZES; the last time, others are tried."""
 
@@ -186,92 +241,91 @@ class _Twins:
     def _unified(self, first: Run) -> _core.Graph:
         """One graph of the runs that did the same, held against the others by its results. Where
         that does not do, once more with runs at further sizes: they make out of too few that did
-        the same enough of them, and tell apart numbers that were the same so far."""
-        points = self._points()
+        the same enough of them, and tell apart numbers that were the same so far. So, too, where a
+        large model, of which few runs were made, divides its sizes."""
+        points = (
+            [[self._sizes_of(example)] for example in self.examples]
+            if self.examples
+            else _size_choice.points(self.request)
+        )
         ends = points[:: max(len(points) - 1, 1)]  # between these all sizes move
         runs = self._sourced([first, *(self._try(wanted) for wanted in ends)])
         runs += [self._try(wanted) for wanted in points[1:-1]]
-        runs += [*self._more(first), *self._ends()]
+        is_small = len(first.journal) <= _FEW_OPERATORS
+        others: list[tuple[int, ...]] = []
+        if not self.examples:
+            runs += self._taken(_size_choice.more(self.request) if is_small else [], runs)
+            runs += self._taken(_size_choice.ends(self.request), runs)
+            others = _size_choice.further(self.request)
         try:
-            return self._of_some(runs)
+            graph = self._of_some(runs)
+            if is_small or not self.has_guessed:
+                return graph
         except DynamicShapeError:
-            further = self._further()
+            self.sources.clear()
+            further = self._taken(others, runs)
             if not further:
                 raise
-        self.sources.clear()
+        else:
+            further = self._taken(others, runs)
+            if not further:
+                return graph
         return self._of_some([*(self._run(run.sizes) for run in runs), *further])
 
     def _of_some(self, runs: Sequence[Run]) -> _core.Graph:
         """One graph for what all RUNS do. What is done from some size on, or at every other one,
         makes several groups of runs: the graph of one of these may compute it all."""
-        groups = self._groups(runs, Run.operators)
-        if not groups:
-            same = _largest(runs, lambda run: tuple(run.operators()))
-            others = [run for run in runs if run not in same]
-            raise self._diverged(same[0], others[0]) if others else self._too_few(runs)
-        refused: DynamicShapeError | None = None
-        for same in groups:
-            # Graphs are spent, and the calls counted otherwise.
-            if refused is not None or (self.sources and same[0].operators() != self.named):
-                self.sources.clear()
-                runs = [self._run(run.sizes) for run in runs]
-            try:
+
+        def of_those_like(same: Sequence[Run]) -> _core.Graph:
+            # Of an attempt before, graphs may be spent, and the calls counted otherwise.
+            is_counted = not self.sources or same[0].operators() == self.named
+            if is_counted and all(run.graph is not None for run in runs):
                 return self._of_group(runs, same)
-            except DynamicShapeError as error:
-                refused = refused or error
-        assert refused is not None
-        raise refused
+            self.sources.clear()
+            return self._of_group([self._run(run.sizes) for run in runs], same)
+
+        groups = self._enough(runs, Run.operators, self._diverged)
+        return _first_that_does(groups, of_those_like)
 
     def _of_group(self, runs: Sequence[Run], same: Sequence[Run]) -> _core.Graph:
         """One graph, of those of RUNS that do what SAME do."""
         runs = self._recorded(list(runs), same)
-        groups = self._groups(runs, _signature)
-        if not groups:
-            same = _largest(runs, _signature)
-            others = [run for run in runs if run not in same]
-            raise self._lowered_otherwise(same[0], others[0]) if others else self._too_few(runs)
-        refused: DynamicShapeError | None = None
-        for same in groups:
-            try:
-                graph, used = self._unify_most(same)
-                for run in runs:
-                    if run not in used:
-                        self._compare(graph, run, used[1])
-                if len(used) < len(runs):  # there, values on the way may have other sizes
-                    graph.value_info = []
-                return graph
-            except DynamicShapeError as error:
-                refused = refused or error
-        assert refused is not None
-        raise refused
 
-    def _groups(self, runs: Sequence[Run], kind: Callable[[Run], Sequence[str]]) -> list[list[Run]]:
-        """The RUNS that are of one KIND, where these are enough; the largest group first."""
-        groups: dict[tuple[str, ...], list[Run]] = {}
-        for run in runs:
-            groups.setdefault(tuple(kind(run)), []).append(run)
-        enough = [group for group in groups.values() if self._all_move(group)]
-        return sorted(enough, key=len, reverse=True)
+        def of_those_like(same: Sequence[Run]) -> _core.Graph:
+            graph, used = self._unify_most(same)
+            for run in runs:
+                if run not in used:
+                    self._compare(graph, run, used[1])
+            if len(used) < len(runs):  # there, values on the way may have other sizes
+                graph.value_info = []
+            return graph
 
-    def _further(self) -> list[Run]:
-        """Runs at sizes that there was no need of so far, as many as the model takes."""
-        if self.examples:
-            return []
-        others = self._others()
-        runs = []
-        for at in range(3, max(map(len, others))):
-            try:
-                runs.append(self._run(_apart([mine[at:] or mine for mine in others])))
-            except _core.Error:
-                raise
-            except Exception as error:
-                _log.info("the model refuses a size: %s", error)
-        return runs
+        groups = self._enough(runs, _signature, self._lowered_otherwise)
+        return _first_that_does(groups, of_those_like)
+
+    def _enough(
+        self,
+        runs: Sequence[Run],
+        kind: Callable[[Run], Sequence[str]],
+        differ: Callable[[Run, Run], DynamicShapeError],
+    ) -> list[list[Run]]:
+        """The groups of RUNS of one KIND that say enough, the largest first.
+
+        Raises
+        ------
+        DynamicShapeError
+            None does: what DIFFER says of two runs that are not of one kind.
+        """
+        groups = _grouped(runs, kind)
+        enough = [group for group in groups if self._all_move(group)]
+        if enough:
+            return enough
+        raise differ(groups[0][0], groups[1][0]) if len(groups) > 1 else self._too_few(runs)
 
     def _sourced(self, runs: list[Run]) -> list[Run]:
         """RUNS, once more if calls among them made other data at other sizes: most of these show
         in the first few, and what comes after records them at once."""
-        same = _largest(runs, lambda run: tuple(run.operators()))
+        same = _grouped(runs, Run.operators)[0]
         if len(same) < 2:
             return runs
         self.named = same[0].operators()
@@ -280,15 +334,13 @@ class _Twins:
 
     def _recorded(self, runs: list[Run], same: Sequence[Run]) -> list[Run]:
         """RUNS once more, with the calls recorded that made other data at other sizes."""
-        names = same[0].operators()
+        self.named = same[0].operators()
         for _ in range(4):  # what is recorded now may make more data move
-            found = self._moved([run for run in runs if run.operators() == names])
+            found = self._moved([run for run in runs if run.operators() == self.named])
             if found <= self.sources:
                 break
             self.sources |= found
             runs = [self._run(run.sizes) for run in runs]
-        if any(run.is_first for run in runs):  # its graph is not made as those of the others
-            runs = [self._run(run.sizes) if run.is_first else run for run in runs]
         return runs
 
     def _moved(self, runs: Sequence[Run]) -> set[int]:
@@ -358,6 +410,7 @@ class _Twins:
 
     def _unify(self, runs: Sequence[Run]) -> _core.Graph:
         graphs = tuple(run.graph for run in runs if run.graph is not None)
+        runs[0].graph = None  # spent, whatever comes of it
         names = [info.name for info in graphs[0].input_info][-self._n_inputs() :]
         places = tuple(
             (names[place.input], place.axis, symbol)
@@ -365,57 +418,14 @@ class _Twins:
             for place in same
         )
         try:
-            _core.unify(graphs, self.request.names, tuple(run.sizes for run in runs), places)
+            sizes = tuple(run.sizes for run in runs)
+            self.has_guessed = _core.unify(graphs, self.request.names, sizes, places)
         except _core.TraceError as error:
             raise _size_errors.after_unify(error, self.lines) from None
         return graphs[0]
 
     def _n_inputs(self) -> int:
         return len(_verify.tensors_in((self.args, self.kwargs)))
-
-    def _ends(self) -> list[Run]:
-        """Runs with each symbol alone at 1, and as large as it may be, if the model takes it."""
-        sizes = self.request.sizes
-        runs = []
-        for i, dim in enumerate(self.request.dims):
-            for end in (1, dim.max):
-                if end is None or end == sizes[i] or not dim.allows(end) or self.examples:
-                    continue
-                try:
-                    runs.append(self._run((*sizes[:i], end, *sizes[i + 1 :])))
-                except _core.Error:
-                    raise
-                except Exception as error:  # a model need not take every size
-                    _log.info("the model refuses %s=%d: %s", dim.name, end, error)
-        return runs
-
-    def _more(self, first: Run) -> list[Run]:
-        """Further runs of a small model, at sizes that it takes: what it computes with sizes is
-        the better told, the more of them are seen."""
-        if self.examples or len(first.journal) > _FEW_OPERATORS:
-            return []
-        dims = self.request.dims
-        wanted = [
-            tuple(_MORE[(at * (1, 3, 7, 9)[i % 4] + i) % len(_MORE)] for i in range(len(dims)))
-            for at in range(len(_MORE))
-        ]
-        if len(dims) > 1:  # what is special for one alone, whatever the others are
-            wanted += [
-                tuple(1 if i == one else size for i in range(len(dims)))
-                for one in range(len(dims))
-                for size in (7, 8)
-            ]
-            wanted.append((1,) * len(dims))  # and a product is 1 only there
-        runs = []
-        for factors in wanted:
-            sizes = tuple(
-                factor * dim.multiple_of for factor, dim in zip(factors, dims, strict=True)
-            )
-            if not all(map(_dims.Dim.allows, dims, sizes)):
-                continue
-            with contextlib.suppress(DynamicShapeError):
-                runs.append(self._try([sizes]))
-        return runs
 
     def _compare(self, graph: _core.Graph, run: Run, usual: Run) -> None:
         """That GRAPH, whose traces are like USUAL, computes what the model does at the sizes of
@@ -429,12 +439,12 @@ class _Twins:
         """
         from .backend import torch as backend
 
-        self.before.put_back()
-        args, kwargs = self._arguments(run.sizes)
-        # The model may write to its own.
-        inputs = _verify.copies(_verify.tensors_in((args, kwargs)))
         whole = Run(run.sizes)
-        self.tracer(args, kwargs, whole)
+        inputs = self._other_values(whole)
+        if inputs is None:
+            arguments = self._arguments(run.sizes)
+            inputs = _verify.copies(_verify.tensors_in(arguments))  # the model may write to its own
+            self.tracer(*arguments, whole)
         expected = _verify.tensors_in(whole.output)
         try:
             with backend.prepare(graph) as rep:
@@ -444,7 +454,7 @@ class _Twins:
                 for result, tensor in zip(results, expected, strict=True)
             ]
         except (_core.Error, ValueError, RuntimeError) as error:
-            raise self._does_otherwise(run, usual, f"it fails with {error}") from error
+            raise self._does_otherwise(graph, run, usual, f"it fails with {error}") from error
         wrong = [
             f"output {i} is {difference}"
             if difference.problem
@@ -453,40 +463,49 @@ class _Twins:
             if not difference.fits
         ]
         if wrong:
-            raise self._does_otherwise(run, usual, wrong[0])
+            raise self._does_otherwise(graph, run, usual, wrong[0])
         where = self.request.describe(run.sizes)
         _log.info("the model does other things at %s, and the graph computes the same", where)
 
-    def _does_otherwise(self, run: Run, usual: Run, found: str) -> DynamicShapeError:
-        places = _size_errors.divergence(usual.graph, run.graph, self.lines) or self.suspects
-        return _size_errors.elsewhere(self.request, run.sizes, usual.sizes, found, places)
-
-    # ---- sizes -----------------------------------------------------------------------------------
-
-    def _points(self) -> list[list[tuple[int, ...]]]:
-        """The sizes for each further run, with replacements in case that the model refuses them:
-        other sizes for all symbols; if there are several, each moved alone from there; and all
-        moved, twice. The caller's own sizes are too often round: a multiple of a block, or 1."""
+    def _other_values(self, run: Run) -> list[torch.Tensor] | None:
+        """Trace at the sizes of RUN with values drawn anew, and return these: what repeats hides
+        whether it was rolled, flipped or taken from elsewhere. None: the model refuses them."""
+        self.before.put_back()
         if self.examples:
-            return [[self._sizes_of(example)] for example in self.examples]
-        others = self._others()
-        together = [
-            [_apart([mine[at + more :] or mine for mine in others]) for more in range(_ATTEMPTS)]
-            for at in range(3)
+            return None
+        arguments = self._arguments(run.sizes)
+        dice = torch.Generator().manual_seed(0)
+        inputs = [
+            _verify.drawn_anew(t, dice) if t.dtype != torch.bool or not t.all() else t.clone()
+            for t in _verify.tensors_in(arguments)
         ]
-        if len(others) == 1:
-            return together
-        base = together[0][0]
-        alone = [
-            [(*base[:i], size, *base[i + 1 :]) for size in mine[1 : 1 + _ATTEMPTS]]
-            for i, mine in enumerate(others)
-        ]
-        return [together[0], *(wanted for wanted in alone if wanted), *together[1:]]
+        args, kwargs = _verify.with_tensors(arguments, _verify.copies(inputs))
+        try:
+            self.tracer(args, kwargs, run)
+        except _core.Error:
+            raise
+        except Exception as error:
+            _log.info("the model refuses other values: %s", error)
+            self.before.put_back()
+            return None
+        return inputs
 
-    def _others(self) -> list[list[int]]:
-        """For each symbol, sizes to try other than the caller's, best first."""
-        pairs = zip(self.request.dims, self.request.sizes, strict=True)
-        return [_others(dim, size) for dim, size in pairs]
+    def _does_otherwise(
+        self, graph: _core.Graph, run: Run, usual: Run, found: str
+    ) -> DynamicShapeError:
+        places = _size_errors.divergence(usual.graph, run.graph, self.lines) or self.suspects
+        least = self._least(graph, run, usual)
+        return _size_errors.elsewhere(self.request, run.sizes, usual.sizes, found, places, least)
+
+    def _least(self, graph: _core.Graph, run: Run, usual: Run) -> tuple[int, ...]:
+        """The least sizes from those of RUN on at which GRAPH is right, if they are near."""
+        if run.graph is None:  # it is one of those made here
+            return ()
+        for sizes in _size_choice.upwards(self.request, run.sizes):
+            with contextlib.suppress(Exception):  # the model's own, or this one is not right either
+                self._compare(graph, Run(sizes), usual)
+                return sizes
+        return ()
 
 
 def _signature(run: Run) -> tuple[str, ...]:
@@ -494,46 +513,40 @@ def _signature(run: Run) -> tuple[str, ...]:
     return tuple(node.op_type for node in run.graph.node) if run.graph is not None else ()
 
 
-def _largest(runs: Sequence[Run], kind: Callable[[Run], Any]) -> list[Run]:
-    """The most of RUNS that are of one KIND; of two as many, those that come first."""
-    groups: dict[Any, list[Run]] = {}
+def _grouped(runs: Sequence[Run], kind: Callable[[Run], Sequence[str]]) -> list[list[Run]]:
+    """The RUNS that are of one KIND together, most first; of two as many, those that come first."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(kind(run), []).append(run)
-    return max(groups.values(), key=len)
+        groups.setdefault(tuple(kind(run)), []).append(run)
+    return sorted(groups.values(), key=len, reverse=True)
 
 
-def _apart(choices: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The first of each of CHOICES, no two the same if that can be."""
-    taken: list[int] = []
-    for mine in choices:
-        taken.append(next((size for size in mine if size not in taken), mine[0]))
-    return tuple(taken)
+def _first_that_does(
+    groups: Sequence[Sequence[Run]], attempt: Callable[[Sequence[Run]], _core.Graph]
+) -> _core.Graph:
+    """What ATTEMPT makes of the first of GROUPS that it does not refuse; the first refusal, if it
+    refuses all."""
+    refusals = []
+    for group in groups:
+        try:
+            return attempt(group)
+        except DynamicShapeError as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
-def _others(dim: _dims.Dim, size: int) -> list[int]:
-    """Sizes to try other than SIZE, best first: small where small is usual, near SIZE where it is
-    large, so that a model which asks for a least size is content. The third is far from it: what
-    changes at some size in between is seen."""
-    step = dim.multiple_of
-    units = size // step
-    if units < 8:
-        near = [*_SMALL]
-    elif units < 32:
-        near = [units + 3, units - 1, 3 * units + 2, units + 5, units - 3, units + 2, units - 2]
-    else:
-        near = [units * 3 // 4 | 1, units + 3, units * 3 // 2, units * 7 // 8 | 1, units - 3]
-    found = [n * step for n in near if dim.allows(n * step) and n != units]
-    if len(found) < 3:  # little room: take what there is
-        least = -(-dim.min // step)
-        most = dim.max // step if dim.max is not None else least + 12
-        room = [n * step for n in range(max(least, 1), most + 1) if n != units]
-        found += [n for n in room if n not in found and (n != 1 or len(room) < 3)]
-    if not found:
-        raise ValueError(f"{dim} allows no size but {size}")
+def resized(
+    request: _dims.Request, sizes: tuple[int, ...], tensors: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """The input TENSORS with the open dimensions of REQUEST of SIZES."""
+    found = list(tensors)
+    for places, size in zip(request.places, sizes, strict=True):
+        for place in places:
+            found[place.input] = _with_slices(found[place.input], place.axis, size)
     return found
 
 
-def _resized(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
+def _with_slices(tensor: torch.Tensor, axis: int, size: int) -> torch.Tensor:
     """TENSOR with SIZE slices along AXIS: cut, or its own over and over."""
     old = tensor.shape[axis]
     if old == size:

@@ -8,10 +8,13 @@ Of other objects, such as the caches of transformers, only the tensors in their 
 
 from __future__ import annotations
 
+import collections
 import copy
 import dataclasses
 import functools
 import json
+import logging
+import operator
 import types
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
@@ -19,11 +22,16 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils import _pytree as pytree
 
+_log = logging.getLogger("toffee")
+
 #: One step for each container around a leaf: an index, a key, or the name of a field.
 Path = tuple[str, ...]
 
 #: Deeper than this, an object counts as a leaf: a dataclass may hold itself.
 _MAX_DEPTH = 64
+
+#: What a model refers to need not be a part of it: a trainer, with all that this holds.
+_MOST_CONTAINERS = 10_000
 
 #: Longest text of one baked argument in the graph.
 _MAX_TEXT = 200
@@ -160,6 +168,12 @@ def _list(tree: list[Any]) -> _Parts:
 
 # ---- objects that only their own class knows -----------------------------------------------------
 
+#: Most values are of one of these types, and a look at the type is quick.
+_HOLDERS = frozenset((list, dict, set, tuple, collections.OrderedDict))
+_PLAINEST = frozenset((type(None), bool, int, float, str, torch.Tensor, torch.nn.Parameter))
+#: What is in no container, or in one that is looked at elsewhere.
+_PLAIN = (bool, int, float, str, torch.Tensor, torch.nn.Module, type, types.FunctionType)
+
 #: Objects whose attributes are not for others to replace, or are no part of a value.
 _CLOSED = (
     torch.nn.Module,
@@ -231,6 +245,76 @@ def _with_tensors(tree: Any, new: dict[Path, Any], path: Path, copies: dict[int,
     if isinstance(tree, tuple):
         return type(tree)(*copied) if hasattr(tree, "_fields") else type(tree)(copied)
     return copied
+
+
+def as_they_are(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], Any]:
+    """The arguments as they are now, for a further run of a function that may fill or empty what it
+    is given: containers and objects are copied, tensors and modules are the same.
+
+    An argument that cannot be copied is the same, too: a lock, a file, a generator.
+    """
+    return tuple(map(_as_it_is, args)), {name: _as_it_is(value) for name, value in kwargs.items()}
+
+
+def _as_it_is(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str, torch.Tensor, torch.nn.Module)):
+        return value
+    shared = dict(_shared(value, set()))
+    try:
+        return copy.deepcopy(value, shared)
+    except Exception as error:  # its own; nothing is said of what copying raises
+        _log.info("an argument cannot be copied, and is given to each run as it is: %s", error)
+        return value
+
+
+def _shared(tree: Any, seen: set[int]) -> Iterator[tuple[int, Any]]:
+    """The tensors and modules in TREE, by id."""
+    if isinstance(tree, (torch.Tensor, torch.nn.Module)):
+        yield id(tree), tree
+    elif id(tree) not in seen:
+        seen.add(id(tree))
+        for part in _inner(tree).values():
+            yield from _shared(part, seen)
+
+
+def containers(tree: Any) -> list[Any]:
+    """The lists, dicts and sets in TREE, each once, with those that objects have their attributes
+    in; the first _MOST_CONTAINERS of them, the outer ones first."""
+    found: dict[int, Any] = {}
+    seen: dict[int, Any] = {}
+    level = [tree]
+    while level and len(found) < _MOST_CONTAINERS:
+        inner = {id(part): part for outer in level for part in _inner(outer).values()}
+        level = []
+        for key in inner.keys() - seen.keys():
+            part = held = inner[key]
+            kind = type(part)
+            if kind in _PLAINEST:
+                continue
+            if kind not in _HOLDERS:
+                if isinstance(part, _PLAIN):
+                    continue
+                if not isinstance(part, (list, dict, set, tuple)):
+                    held = getattr(part, "__dict__", None)
+            if isinstance(held, (list, dict, set)):
+                found[id(held)] = held
+            if held:
+                level.append(part)
+        seen |= inner
+    return list(found.values())
+
+
+def holds_the_same(container: Any, held: Any) -> bool:
+    """Whether CONTAINER has the very objects of HELD, in the same order."""
+    if len(container) != len(held):
+        return False
+    if not held:
+        return True
+    if isinstance(container, dict) and not all(
+        map(operator.is_, container.values(), held.values())
+    ):
+        return False
+    return all(map(operator.is_, container, held))
 
 
 # ---- what is no tensor ---------------------------------------------------------------------------

@@ -109,6 +109,8 @@ class Journal:
         self.is_silent = is_silent  # another run of the same model has said it
         #: What strict=True refused, and where.
         self.leaks: list[tuple[str, Place]] = []
+        #: Something that the model did may hang on values, not on sizes alone.
+        self.reads_values = False
         self._parts = parts
         self._said: set[tuple[str, str, int]] = set()
         self._conversions: set[tuple[str, int]] = set()
@@ -122,6 +124,7 @@ class Journal:
         toffee.TraceError
             With ``strict=True``; the export fails even if the model catches it.
         """
+        self.reads_values |= what in ("a value", "a shape")
         line = user_line()
         if "::" not in operator:
             self._conversions.add(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Hashable
 from typing import Any, NamedTuple
@@ -97,6 +98,8 @@ def _made(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _FIRST if func._schema.is_mutable else _geometry(args[0])
     if func._schema.name == "aten::batch_norm" and _is_applied(args):
         return _geometry(args[0])
+    if func._schema.name == "aten::cat" and _are_joined(*args, **kwargs):
+        return _joined(*args, **kwargs)
     try:
         positional = [_meta(arg) for arg in args]
         made = func(*positional, **{key: _meta(value) for key, value in kwargs.items()})
@@ -139,6 +142,31 @@ def _is_applied(args: tuple[Any, ...]) -> bool:
             for y in state
         )
     )
+
+
+def _are_joined(tensors: Any, dim: int = 0) -> bool:
+    """Whether dense TENSORS of one dtype are concatenated, which alike but for DIM."""
+    first = tensors[0]
+    dim %= first.ndim or 1
+    rest = (*first.shape[:dim], *first.shape[dim + 1 :])
+    return first.ndim > 1 and all(
+        tensor.is_contiguous()
+        and tensor.dtype == first.dtype
+        and tensor.ndim == first.ndim
+        and (*tensor.shape[:dim], *tensor.shape[dim + 1 :]) == rest
+        for tensor in tensors
+    )
+
+
+def _joined(tensors: Any, dim: int = 0) -> _Geometry:
+    first = tensors[0]
+    size = list(first.shape)
+    size[dim] = sum(tensor.shape[dim] for tensor in tensors)
+    strides = [1]
+    for n in reversed(size[1:]):
+        strides.append(strides[-1] * max(n, 1))
+    n_bytes = math.prod(size) * first.itemsize
+    return _Geometry(torch.Size(size), tuple(reversed(strides)), first.dtype, n_bytes)
 
 
 def _meta(argument: Any) -> Any:

@@ -21,7 +21,7 @@ import copy
 import importlib
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -248,28 +248,31 @@ def _version(tensor: torch.Tensor) -> int:
 
 
 class _State:
-    """The attributes, buffers and hooks of a module at one moment, to come back to. Containers
-    among the attributes that are not nn.Module's own are not looked into."""
+    """The attributes, buffers and hooks of a module at one moment, to come back to, and what is in
+    lists, dicts, sets and objects there: a cache that is filled as the model runs. What functions
+    and classes keep (``functools.lru_cache``) is not of the model."""
 
     def __init__(self, module: torch.nn.Module | None) -> None:
         import torch
+
+        from . import _structure
 
         script = torch.jit.ScriptModule  # its attributes are not Python's
         every = list(module.modules()) if module is not None else []
         self.parts = [part for part in every if not isinstance(part, script)]
         self.attributes = [dict(vars(part)) for part in self.parts]
         self.buffers = [dict(part._buffers) for part in self.parts]
-        own = [key for key, value in vars(torch.nn.Module()).items() if isinstance(value, dict)]
-        #: Hooks, most of all: a model that adds its own in its first run says so in an attribute.
-        self.containers = [
-            [(part.__dict__[key], dict(part.__dict__[key])) for key in own if key in part.__dict__]
-            for part in self.parts
-        ]
+        #: Hooks, too: a model that adds its own in its first run says so in an attribute.
+        containers = _structure.containers(self.attributes)
+        self.containers = [(held, held.copy()) for held in containers if held]
+        self.empty = [held for held in containers if not held]
         named = [buffer for buffers in self.buffers for buffer in buffers.values()]
         self.values = {id(b): (b, b.detach().clone()) for b in named if b is not None}
 
     def put_back(self) -> None:
         import torch
+
+        from . import _structure
 
         for part, attributes, buffers in zip(
             self.parts, self.attributes, self.buffers, strict=True
@@ -278,15 +281,19 @@ class _State:
             vars(part).update(attributes)
             part._buffers.clear()
             part._buffers.update(buffers)
-        for container, items in (pair for pairs in self.containers for pair in pairs):
-            if len(container) != len(items) or any(
-                container[k] is not items[k] for k in items if k in container
-            ):
+        for container, held in self.containers:
+            if not _structure.holds_the_same(container, held):
                 container.clear()
-                container.update(items)
+                (container.extend if isinstance(container, list) else container.update)(held)
+        for container in filter(None, self.empty):
+            container.clear()
         with torch.no_grad():
             for buffer, value in self.values.values():
                 buffer.copy_(value)
+
+
+#: Makes further inputs of those that it is given; by what they are called in messages.
+Others = Mapping[str, Callable[["list[torch.Tensor]"], "list[torch.Tensor]"]]
 
 
 class Verification:
@@ -308,12 +315,12 @@ class Verification:
         kwargs: dict[str, Any],
         training: bool,
     ) -> None:
-        from . import _models
+        from . import _models, _structure
 
         self.backend = find_backend(backend)
         self.model = model
         self.module = _models.module_of(model)
-        self.arguments = (args, kwargs)
+        self.arguments = _structure.as_they_are(args, kwargs)
         self.training = training
         self.inputs = copies(tensors_in(self.arguments))
         self.random = _random_state()
@@ -321,9 +328,9 @@ class Verification:
         parameters = self.module.parameters() if self.module is not None else ()
         self.versions = [(parameter, _version(parameter)) for parameter in parameters]
 
-    def run(self, graph: Graph, output: Any, progress: _progress.Progress) -> None:
+    def run(self, graph: Graph, output: Any, others: Others, progress: _progress.Progress) -> None:
         """Compare GRAPH with OUTPUT, what the model returned as it was traced, and with what it
-        returns for other inputs. Log the differences.
+        returns for inputs drawn anew, and for OTHERS made of these. Log the differences.
 
         Raises
         ------
@@ -333,6 +340,8 @@ class Verification:
             The backend cannot run the graph.
         """
         import torch
+
+        from . import _structure
 
         after = _random_state()
         if len(after) != len(self.random) or not all(map(torch.equal, after, self.random)):
@@ -344,31 +353,35 @@ class Verification:
             )
         with prepare_once(self.backend, graph) as rep:
             # The fed tensors may be what a backend computes in, so each run has its own.
-            progress.step(0, 3)
+            steps = 2 + len(others)
+            progress.step(0, steps)
             self._compare(rep.run(copies(self.inputs)), output, "the traced inputs")
-            progress.step(1, 3)
+            progress.step(1, steps)
             generator = torch.Generator().manual_seed(0)
             fresh = [drawn_anew(tensor, generator) for tensor in self.inputs]
             if not fresh:
                 return
-            try:
-                with self._as_traced():
-                    args, kwargs = with_tensors(self.arguments, copies(fresh))
-                    expected = self.model(*args, **kwargs)
-            except _Unrepeatable as reason:
-                _log.warning("verify: compared with the traced inputs only: %s", reason)
-                return
-            except Exception as error:  # the model's own: it may not take any values
-                _log.warning(
-                    "verify: compared with the traced inputs only: the model does not take other "
-                    "values (%s: %s)",
-                    type(error).__name__,
-                    error,
-                )
-                return
-            progress.step(2, 3)
-            self._compare(rep.run(fresh), expected, "inputs drawn anew")
-            progress.step(3, 3)
+            drawn: Others = {"inputs drawn anew": lambda tensors: tensors}
+            for done, (which, of) in enumerate({**drawn, **others}.items(), 2):
+                inputs = of(copies(fresh))
+                try:
+                    with self._as_traced():
+                        arguments = _structure.as_they_are(*self.arguments)
+                        args, kwargs = with_tensors(arguments, copies(inputs))
+                        expected = self.model(*args, **kwargs)
+                except _Unrepeatable as reason:
+                    _log.warning("verify: compared with the traced inputs only: %s", reason)
+                    return
+                except Exception as error:  # the model's own: it may not take any values
+                    _log.warning(
+                        "verify: not compared with %s: the model does not take them (%s: %s)",
+                        which,
+                        type(error).__name__,
+                        error,
+                    )
+                else:
+                    self._compare(rep.run(inputs), expected, which)
+                progress.step(done, steps)
 
     @contextmanager
     def _as_traced(self) -> Iterator[None]:

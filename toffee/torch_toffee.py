@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import re
@@ -122,9 +123,9 @@ def export(
     verify : bool, str or module
         Before anything is written, run the graph and compare what it computes with what the model
         does: on the traced inputs, and on others of the same shapes and dtypes, for which the model
-        runs once more. True: with ONNX Runtime; a name (``"torch"``) or a module: with that
-        backend. The differences go to the logger ``"toffee"``, at level INFO; what is allowed is in
-        docs/backends.md.
+        runs once more; with ``dynamic_dims`` also at sizes that were not traced. True: with ONNX
+        Runtime; a name (``"torch"``) or a module: with that backend. The differences go to the
+        logger ``"toffee"``, at level INFO; what is allowed is in docs/backends.md.
     source_lines : bool
         Write into the ``doc_string`` of each node which line of your code called its operator:
         ``my_model.py:12``. Files are called as they are imported; PyTorch's own count only where no
@@ -241,10 +242,11 @@ def export(
         sources = _tracing.Sources() if source_lines or dims is not None else None
         how = _How(strict, asked.training, asked.fallback, sources, module_names, shown)
         with shown.stage("tracing", "op"):
+            others: _verify.Others = {}
             if dims is None:
                 graph, output = _trace(model, call, how)
             else:
-                graph, output = _trace_sizes(model, call, how, dims, examples)
+                graph, output, others = _trace_sizes(model, call, how, dims, examples)
                 if not source_lines:
                     _forget_lines(graph)
         if asked.passes:
@@ -252,7 +254,7 @@ def export(
                 graph = optimizer.optimize(graph, asked.passes, keep_parameters=not export_params)
         if check is not None:
             with shown.stage("verifying", "run"):
-                check.run(graph, output, shown)
+                check.run(graph, output, others, shown)
     if verbose:
         print(graph)
     toffee_io.write(graph, f, chosen, export_params, asked.external_data, shown)
@@ -516,8 +518,8 @@ def _trace_sizes(
     how: _How,
     dims: _dims.Chosen,
     examples: Sequence[tuple[Any, ...]],
-) -> tuple[_core.Graph, Any]:
-    """The same for any size of the dimensions that DIMS names."""
+) -> tuple[_core.Graph, Any, _verify.Others]:
+    """The same for any size of the dimensions that DIMS names, and inputs to try it with."""
     taken = set(_models.known_state(_models.module_of(model)))
     leaves = _structure.leaves((call.args, call.kwargs))
     paths = [path for path, leaf in leaves if isinstance(leaf, torch.Tensor)]
@@ -532,11 +534,17 @@ def _trace_sizes(
         run.graph, run.output = _trace(model, call._replace(args=args, kwargs=kwargs), how, run)
 
     assert how.sources is not None
-    graph, output = _sizes.trace(
+    graph, output, untraced = _sizes.trace(
         model, call.args, call.kwargs, request, tracer, how.sources.place, examples
     )
     graph.metadata_props.add(key=_symbols.DYNAMIC_DIMS, value=request.to_json())
-    return graph, output
+    others = {
+        f"inputs of other sizes ({request.describe(sizes)})": functools.partial(
+            _sizes.resized, request, sizes
+        )
+        for sizes in untraced
+    }
+    return graph, output, others
 
 
 def _forget_lines(graph: _core.Graph) -> None:
@@ -564,7 +572,7 @@ def _trace(
         how.fallback == "aten",
     )
     if run is not None:
-        tracer.keep_journal(run.sources, run.skip)
+        tracer.keep_journal(run.sources, run.skip, run.is_any)
     tracer.locate(
         how.sources,
         parts if how.module_names else None,
@@ -579,7 +587,10 @@ def _trace(
             taken.add(name)
         call, baked = _declare_inputs(tracer, journal, model, call, state, taken)
         with (
-            _models.ordinary_state(module, state.values()),
+            # After a further run all is put back.
+            _models.ordinary_state(module, state.values())
+            if run is None or run.is_first
+            else contextlib.nullcontext(),
             _models.mode_of(module, how.training, parts),
             journal.dice(_models.definition(model)),
             _tracing.recording(tracer, run is not None),
@@ -591,6 +602,7 @@ def _trace(
                 raise
         if run is not None:
             run.journal = tracer.journal
+            run.reads_values = journal.reads_values
         how.progress.step(tracer.operators)
         journal.refuse()
         tensors = _output_tensors(output)
@@ -598,7 +610,12 @@ def _trace(
         for chosen in names:
             if chosen is not None and chosen in taken:
                 raise ValueError(f"output_names has '{chosen}', which is an input or a parameter")
-        graph = tracer.finish(tensors, names)
+        try:
+            graph = tracer.finish(tensors, names)
+        except _core.Error as error:  # of a write that is recorded when it is read
+            line = str(error).partition(": ")[0]
+            place = how.sources.place(line) if how.sources is not None else None
+            raise _places.attach(error, [place] if place is not None else []) from None
         if isinstance(graph, str):
             raise _unsupported(tracer.unsupported, graph)
         _say_baked(graph, baked)

@@ -197,13 +197,7 @@ fill_shape_input(toffee_c2i *c)
     if (toffee_c2i_int(c, "input_as_shape", 0) == 0) {
         return toffee_c2i_apply(c, "Shape", x, NULL);
     }
-    if (toffee_c2i_dtype(c, x) == TOFFEE_DTYPE_INT64) {
-        return x;
-    }
-    toffee_c2i_node(c, "Cast");
-    toffee_c2i_add(c, x);
-    toffee_c2i_set_int(c, "to", TOFFEE_DTYPE_INT64);
-    return toffee_c2i_out_fresh(c);
+    return toffee_c2i_as_int64(c, x);
 }
 
 static void

@@ -3,19 +3,6 @@
 
 #include "caffe2/importer.h"
 
-/* X as int64, which ONNX wants of shapes. */
-static toffee_value *
-shape_int64(toffee_c2i *c, toffee_value *x)
-{
-    if (toffee_c2i_dtype(c, x) == TOFFEE_DTYPE_INT64) {
-        return x;
-    }
-    toffee_c2i_node(c, "Cast");
-    toffee_c2i_add(c, x);
-    toffee_c2i_set_int(c, "to", TOFFEE_DTYPE_INT64);
-    return toffee_c2i_out_fresh(c);
-}
-
 /* The second output is the old shape. */
 static void
 shape_reshape(toffee_c2i *c)
@@ -27,7 +14,7 @@ shape_reshape(toffee_c2i *c)
     toffee_value *shape = NULL;
 
     toffee_c2i_arity(c, said ? 1 : 2, said ? 1 : 2);
-    shape = said ? toffee_c2i_const_ints(c, dims, n) : shape_int64(c, toffee_c2i_in(c, 1));
+    shape = said ? toffee_c2i_const_ints(c, dims, n) : toffee_c2i_as_int64(c, toffee_c2i_in(c, 1));
     toffee_c2i_return(c, "Reshape", x, shape);
     if (toffee_c2i_wanted(c, 1)) {
         toffee_c2i_node(c, "Shape");
@@ -194,7 +181,7 @@ shape_split(toffee_c2i *c)
         lengths = toffee_c2i_const_ints(c, sizes, n);
     }
     else if (c->op->n_inputs == 2) {
-        lengths = shape_int64(c, toffee_c2i_in(c, 1));
+        lengths = toffee_c2i_as_int64(c, toffee_c2i_in(c, 1));
     }
     toffee_c2i_node(c, "Split");
     toffee_c2i_add(c, toffee_c2i_in(c, 0));

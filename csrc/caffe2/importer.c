@@ -489,6 +489,18 @@ toffee_c2i_out_fresh(toffee_c2i *c)
 }
 
 toffee_value *
+toffee_c2i_as_int64(toffee_c2i *c, toffee_value *x)
+{
+    if (toffee_c2i_dtype(c, x) == TOFFEE_DTYPE_INT64) {
+        return x;
+    }
+    toffee_c2i_node(c, "Cast");
+    toffee_c2i_add(c, x);
+    toffee_c2i_set_int(c, "to", TOFFEE_DTYPE_INT64);
+    return toffee_c2i_out_fresh(c);
+}
+
+toffee_value *
 toffee_c2i_apply(toffee_c2i *c, const char *op_type, toffee_value *a, toffee_value *b)
 {
     toffee_c2i_node(c, op_type);

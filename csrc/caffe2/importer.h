@@ -107,6 +107,8 @@ void toffee_c2i_set_ints(toffee_c2i *c, const char *name, const int64_t *ints, s
 void toffee_c2i_out(toffee_c2i *c, size_t index);
 /* The node's next output has a name of its own. */
 toffee_value *toffee_c2i_out_fresh(toffee_c2i *c);
+/* X as int64, which ONNX wants of shapes: X itself, or that of a Cast. */
+toffee_value *toffee_c2i_as_int64(toffee_c2i *c, toffee_value *x);
 /* A whole node without attributes: of A, and of B if that is not NULL. */
 toffee_value *toffee_c2i_apply(toffee_c2i *c, const char *op_type, toffee_value *a,
                                toffee_value *b);

@@ -1,6 +1,7 @@
 /* csrc/lower/chain.c */
 #include "lower/chain.h"
 
+#include "lower/fit.h"
 #include "lower/shape.h"
 
 #include <string.h>
@@ -79,6 +80,40 @@ toffee_chain_number(toffee_chain *chain, toffee_dtype dtype, double f)
         chain_keep(chain, toffee_const_float(chain->lo, dtype, f, &out, chain->st));
     }
     return out;
+}
+
+toffee_value *
+toffee_chain_size(toffee_chain *chain, int64_t n)
+{
+    toffee_value *out = NULL;
+
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc = toffee_const_scalar_int(chain->lo, TOFFEE_DTYPE_INT64, n, &out, chain->st);
+    }
+    return out;
+}
+
+toffee_value *
+toffee_chain_range(toffee_chain *chain, toffee_value *start, toffee_value *limit,
+                   toffee_value *step, int64_t n)
+{
+    toffee_value *out = NULL;
+
+    if (chain->rc == TOFFEE_OK) {
+        chain->rc = toffee_emit_dims(chain->lo, "Range", TOFFEE_INPUTS(start, limit, step),
+                                     TOFFEE_DTYPE_INT64, &n, 1, NULL, &out, chain->st);
+    }
+    return out;
+}
+
+toffee_value *
+toffee_chain_count(toffee_chain *chain, int64_t n)
+{
+    toffee_value *zero = toffee_chain_size(chain, 0);
+    toffee_value *limit = toffee_chain_size(chain, n);
+    toffee_value *one = toffee_chain_size(chain, 1);
+
+    return toffee_chain_range(chain, zero, limit, one, n);
 }
 
 toffee_value *

@@ -33,6 +33,13 @@ toffee_value *toffee_chain_operand(toffee_chain *chain, const toffee_arg *arg, t
 toffee_value *toffee_chain_cast(toffee_chain *chain, toffee_value *x, toffee_dtype dtype);
 /* The number F as a 0-d constant. */
 toffee_value *toffee_chain_number(toffee_chain *chain, toffee_dtype dtype, double f);
+/* The size N as a 0-d int64, which another may be put in place of (lower.h, is_twin). */
+toffee_value *toffee_chain_size(toffee_chain *chain, int64_t n);
+/* The N numbers from START in steps of STEP before LIMIT, all int64: Range. */
+toffee_value *toffee_chain_range(toffee_chain *chain, toffee_value *start, toffee_value *limit,
+                                 toffee_value *step, int64_t n);
+/* 0, 1, … N - 1. */
+toffee_value *toffee_chain_count(toffee_chain *chain, int64_t n);
 /* OP_TYPE elementwise, with broadcasting; the result has the operands' dtype. Of bools, Add and Max
  * become Or, Mul and Min And. */
 toffee_value *toffee_chain_unary(toffee_chain *chain, const char *op_type, toffee_value *x);

@@ -43,6 +43,8 @@ struct toffee_lowering {
     size_t n_constants;      /* names given out by toffee_const_name */
     bool is_twin;            /* the graph is compared with that of other sizes, so a number that
                                 may be a size must be an input of a node (trace/twin.h) */
+    bool is_any;             /* what depends on a size in ways that attributes cannot say, windows
+                                of other sizes, is reckoned in the graph; only with is_twin */
     toffee_ptrmap parts;     /* complex value -> its toffee_pair, where that is known */
     toffee_ptrmap packs;     /* packed data, batch sizes -> their toffee_pack (pack.h) */
 };

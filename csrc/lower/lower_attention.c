@@ -182,10 +182,41 @@ attention_return_sum(toffee_lowering *lo, const toffee_call *call, const attenti
     return toffee_lower_return(lo, call, 1, out, st);
 }
 
+/* The scores [..., H, L, S]: the query times SCALE by the key transposed. A query that is itself a
+ * multiple of something leaves the scale to the key: ONNX Runtime (1.32, MatMulScaleFusion) takes
+ * both factors into the MatMul, and then lacks the multiple for whatever else reads it. */
+static toffee_code
+attention_scores(toffee_lowering *lo, attention *a, double scale, toffee_value **scores,
+                 toffee_status *st)
+{
+    const toffee_node *maker = a->query->producer;
+    bool is_multiple = maker != NULL && (toffee_str_is(maker->op_type, "Mul") ||
+                                         toffee_str_is(maker->op_type, "Div"));
+    int32_t rank = toffee_value_rank(a->key);
+    int64_t perm[TOFFEE_MAX_RANK];
+    toffee_value *query = a->query;
+    toffee_value *key = NULL;
+
+    for (int32_t i = 0; i < rank; i++) {
+        perm[i] = i;
+    }
+    perm[rank - 1] = rank - 2;
+    perm[rank - 2] = rank - 1;
+    if (!is_multiple) {
+        TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", query, scale, &query, st));
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_transpose(lo, a->key, perm, &key, st));
+    if (is_multiple) {
+        TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", key, scale, &key, st));
+    }
+    return attention_emit(lo, a, "MatMul", TOFFEE_INPUTS(query, key), NULL, scores, st);
+}
+
 /* aten::scaled_dot_product_attention(query, key, value, attn_mask?, dropout_p, is_causal, scale?,
  *                                    enable_gqa), and the kernels that compute it
- *   -> MatMul(query * scale, Transpose(key)), the mask, Softmax, Dropout where dropout_p is not 0,
- *      MatMul by value. scale is 1 / sqrt(E) where it is not said. */
+ *   -> MatMul(query * scale, Transpose(key)) or with the scale on the key, the mask, Softmax,
+ *      Dropout where dropout_p is not 0, MatMul by value. scale is 1 / sqrt(E) where it is not
+ * said. */
 static toffee_code
 lower_attention(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -194,8 +225,6 @@ lower_attention(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         toffee_call_value(call, toffee_call_has(call, "attn_bias") ? "attn_bias" : "attn_mask");
     bool causal = toffee_call_bool(call, "is_causal", false);
     double dropout = toffee_call_float(call, "dropout_p", 0);
-    int64_t perm[TOFFEE_MAX_RANK];
-    int32_t rank = 0;
     double scale = 0;
     toffee_value *scores = NULL;
     toffee_value *ratio = NULL;
@@ -206,18 +235,9 @@ lower_attention(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     if ((causal && mask != NULL) || dropout >= 1) {
         return TOFFEE_DECLINED;
     }
-    rank = toffee_value_rank(a.key);
-    for (int32_t i = 0; i < rank; i++) {
-        perm[i] = i;
-    }
-    perm[rank - 1] = rank - 2;
-    perm[rank - 2] = rank - 1;
     scale = toffee_call_float(
         call, "scale", 1 / sqrt((double)toffee_value_dim(a.query, toffee_value_rank(a.query) - 1)));
-    TOFFEE_RETURN_IF_ERROR(toffee_emit_scaled(lo, "Mul", a.query, scale, &out, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_transpose(lo, a.key, perm, &a.key, st));
-    TOFFEE_RETURN_IF_ERROR(
-        attention_emit(lo, &a, "MatMul", TOFFEE_INPUTS(out, a.key), NULL, &scores, st));
+    TOFFEE_RETURN_IF_ERROR(attention_scores(lo, &a, scale, &scores, st));
     if (causal) {
         TOFFEE_RETURN_IF_ERROR(attention_causal_mask(lo, &a, &mask, st));
     }

@@ -4,6 +4,7 @@
  * padding. The size of the result is known, so the window becomes padding at the end, and ONNX's
  * own ceil_mode, whose meaning has changed over time, is not used; but where the size is one of
  * several (lower.h, is_twin) and nothing else can say it. */
+#include "lower/chain.h"
 #include "lower/spatial.h"
 
 #include <string.h>
@@ -522,9 +523,59 @@ avg_unevenly(toffee_lowering *lo, pool *p, toffee_value **out, toffee_status *st
     return TOFFEE_OK;
 }
 
+/* [n_out, size]: the averages over the windows that axis I is divided into, reckoned in the graph.
+ * Element k is in window o from floor(o * size / n_out) on, up to ceil((o + 1) * size / n_out). */
+static toffee_value *
+chain_averages(toffee_chain *chain, const pool *p, int32_t i, toffee_dtype dtype)
+{
+    const int64_t column[2] = {p->out[i], 1};
+    toffee_value *size = toffee_chain_size(chain, p->size[i]);
+    toffee_value *n_out = toffee_chain_size(chain, p->out[i]);
+    toffee_value *at = toffee_chain_count(chain, p->size[i]);
+    toffee_value *window = toffee_chain_count(chain, p->out[i]);
+    toffee_value *start = toffee_chain_binary(chain, "Mul", window, size);
+    toffee_value *stop = toffee_chain_binary(chain, "Add", start, size);
+    toffee_value *inside = NULL;
+    toffee_value *length = NULL;
+
+    start = toffee_chain_binary(chain, "Div", start, n_out);
+    start = toffee_chain_reshape(chain, start, column, 2);
+    stop = toffee_chain_binary(chain, "Add", stop, n_out);
+    stop = toffee_chain_with(chain, "Sub", stop, 1);
+    stop = toffee_chain_binary(chain, "Div", stop, n_out);
+    stop = toffee_chain_reshape(chain, stop, column, 2);
+    length = toffee_chain_binary(chain, "Sub", stop, start);
+    length = toffee_chain_cast(chain, length, dtype);
+    start = toffee_chain_test(chain, "GreaterOrEqual", at, start);
+    stop = toffee_chain_test(chain, "Less", at, stop);
+    inside = toffee_chain_binary(chain, "Mul", start, stop);
+    inside = toffee_chain_cast(chain, inside, dtype);
+    return toffee_chain_binary(chain, "Div", inside, length);
+}
+
+/* An axis at a time, by a matrix of averages. */
+static toffee_code
+avg_reckoned(toffee_lowering *lo, pool *p, toffee_value **out, toffee_status *st)
+{
+    toffee_dtype dtype = toffee_value_dtype(p->input) == TOFFEE_DTYPE_DOUBLE ? TOFFEE_DTYPE_DOUBLE
+                                                                             : TOFFEE_DTYPE_FLOAT;
+    toffee_chain chain = TOFFEE_CHAIN(lo, st);
+
+    *out = toffee_chain_cast(&chain, p->input, dtype);
+    for (int32_t i = 0; i < p->window.n && chain.rc == TOFFEE_OK; i++) {
+        toffee_value *averages = chain_averages(&chain, p, i, dtype);
+
+        if (chain.rc == TOFFEE_OK) {
+            chain.rc = toffee_map_axis_by(lo, *out, i + 2, averages, out, st);
+        }
+    }
+    return chain.rc;
+}
+
 /* aten::adaptive_avg_pool{1,2,3}d(self, output_size)
  *   -> GlobalAveragePool where that is 1, AveragePool [kernel_shape, strides] where it divides the
- *      input's size, otherwise MatMul with a constant matrix along each axis where it does not */
+ *      input's size, otherwise MatMul with a constant matrix along each axis where it does not; for
+ *      any size MatMul with matrices that are reckoned from it */
 static toffee_code
 lower_adaptive_avg_pool(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
 {
@@ -533,9 +584,15 @@ lower_adaptive_avg_pool(toffee_lowering *lo, const toffee_call *call, toffee_sta
     pool p = {0};
     toffee_node *node = NULL;
     toffee_value *out = NULL;
+    division how = DIVIDES_GLOBAL;
 
     TOFFEE_RETURN_IF_ERROR(pool_begin(lo, call, (int32_t)lo->rule->arg, dtype, &p, st));
-    switch (pool_read_division(&p)) {
+    how = pool_read_division(&p);
+    if (lo->is_any && how != DIVIDES_GLOBAL) {
+        TOFFEE_RETURN_IF_ERROR(avg_reckoned(lo, &p, &out, st));
+        return pool_return(lo, call, &p, 0, out, st);
+    }
+    switch (how) {
     case DIVIDES_GLOBAL:
         TOFFEE_RETURN_IF_ERROR(pool_emit(lo, &p, "GlobalAveragePool", NULL, &out, st));
         break;

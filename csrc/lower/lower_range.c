@@ -8,49 +8,12 @@
 
 #include <math.h>
 
-/* The size N as a 0-d int64. */
-static toffee_value *
-chain_size(toffee_chain *chain, int64_t n)
-{
-    toffee_value *out = NULL;
-
-    if (chain->rc == TOFFEE_OK) {
-        chain->rc = toffee_const_scalar_int(chain->lo, TOFFEE_DTYPE_INT64, n, &out, chain->st);
-    }
-    return out;
-}
-
-/* N numbers from START in steps of STEP, all int64, before LIMIT: Range. */
-static toffee_value *
-chain_range(toffee_chain *chain, toffee_value *start, toffee_value *limit, toffee_value *step,
-            int64_t n)
-{
-    toffee_value *out = NULL;
-
-    if (chain->rc == TOFFEE_OK) {
-        chain->rc = toffee_emit_dims(chain->lo, "Range", TOFFEE_INPUTS(start, limit, step),
-                                     TOFFEE_DTYPE_INT64, &n, 1, NULL, &out, chain->st);
-    }
-    return out;
-}
-
-/* 0, 1, … N - 1. */
-static toffee_value *
-chain_count(toffee_chain *chain, int64_t n)
-{
-    toffee_value *zero = chain_size(chain, 0);
-    toffee_value *limit = chain_size(chain, n);
-    toffee_value *one = chain_size(chain, 1);
-
-    return chain_range(chain, zero, limit, one, n);
-}
-
 /* A number of the call as a value of DTYPE. Whole ones may be sizes: they are cast in the graph. */
 static toffee_value *
 chain_argument(toffee_chain *chain, const toffee_arg *arg, toffee_dtype dtype)
 {
     if (arg != NULL && arg->kind == TOFFEE_ARG_INT) {
-        toffee_value *size = chain_size(chain, arg->i);
+        toffee_value *size = toffee_chain_size(chain, arg->i);
 
         return toffee_chain_cast(chain, size, dtype);
     }
@@ -107,14 +70,14 @@ lower_arange(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         from = chain_argument(&chain, &start, TOFFEE_DTYPE_INT64);
         to = chain_argument(&chain, &end, TOFFEE_DTYPE_INT64);
         by = chain_argument(&chain, &step, TOFFEE_DTYPE_INT64);
-        x = chain_range(&chain, from, to, by, call->results[0].dims[0]);
+        x = toffee_chain_range(&chain, from, to, by, call->results[0].dims[0]);
         return toffee_chain_return(&chain, call, 0, x);
     }
     if (!is_whole && !toffee_dtype_is_float(call->results[0].dtype)) {
         return TOFFEE_DECLINED;
     }
     dtype = is_whole ? TOFFEE_DTYPE_INT64 : TOFFEE_DTYPE_DOUBLE;
-    x = chain_count(&chain, call->results[0].dims[0]);
+    x = toffee_chain_count(&chain, call->results[0].dims[0]);
     x = toffee_chain_cast(&chain, x, dtype);
     by = chain_argument(&chain, &step, dtype);
     x = toffee_chain_binary(&chain, "Mul", x, by);
@@ -130,10 +93,10 @@ static toffee_value *
 chain_linspace(toffee_chain *chain, const toffee_call *call, toffee_dtype dtype)
 {
     int64_t n = call->results[0].dims[0];
-    toffee_value *i = chain_count(chain, n);
-    toffee_value *count = chain_size(chain, n);
-    toffee_value *one = chain_size(chain, 1);
-    toffee_value *two = chain_size(chain, 2);
+    toffee_value *i = toffee_chain_count(chain, n);
+    toffee_value *count = toffee_chain_size(chain, n);
+    toffee_value *one = toffee_chain_size(chain, 1);
+    toffee_value *two = toffee_chain_size(chain, 2);
     toffee_value *last = toffee_chain_binary(chain, "Sub", count, one);
     toffee_value *half = toffee_chain_binary(chain, "Div", count, two);
     toffee_value *start = chain_argument(chain, toffee_call_arg(call, "start"), dtype);
@@ -251,7 +214,7 @@ lower_triangle(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         return TOFFEE_DECLINED;
     }
     x = chain_filled(&chain, dims, 2, TOFFEE_DTYPE_INT64, 1);
-    offset = chain_size(&chain, toffee_call_int(call, "offset", 0));
+    offset = toffee_chain_size(&chain, toffee_call_int(call, "offset", 0));
     if (chain.rc == TOFFEE_OK) {
         chain.rc = toffee_emit_like(lo, "Trilu", TOFFEE_INPUTS(x, offset), x, &node, &x, st);
     }

@@ -5,6 +5,7 @@
  * can be given either. Where neither gives torch's coordinates (or rounding would pick another
  * neighbour), the result is composed: Gather for neighbours, a constant matrix along each axis for
  * weighted sums. */
+#include "lower/shape.h"
 #include "lower/spatial.h"
 
 #include <math.h>
@@ -161,6 +162,62 @@ resize_gathered(toffee_lowering *lo, const resize *r, toffee_value *value, toffe
         }
         TOFFEE_RETURN_IF_ERROR(
             toffee_gather_axis(lo, value, i + 2, table, &r->out[i], 1, &value, st));
+    }
+    *out = value;
+    return TOFFEE_OK;
+}
+
+/* Whether Resize by sizes takes torch's neighbours for these two sizes whatever the rounding, which
+ * also holds at other sizes that are so related: elements of the result lie on the border of two
+ * neighbours only where the sizes have a common divisor, or by whole steps that are exact. */
+static bool
+resize_is_even(const resize *r)
+{
+    for (int32_t i = 0; i < r->n; i++) {
+        int64_t off = r->out[i] % r->size[i];
+
+        if (r->out[i] == 1 || (r->out[i] >= r->size[i] && off == 0) ||
+            (!r->exact && (off == 1 || off == r->size[i] - 1))) {
+            continue;
+        }
+        return false;
+    }
+    return true;
+}
+
+/* The same as resize_gathered for a graph of any size: the neighbours are reckoned in it, as torch
+ * does. */
+static toffee_code
+resize_reckoned(toffee_lowering *lo, const resize *r, toffee_value *value, toffee_value **out,
+                toffee_status *st)
+{
+    bool as_double = toffee_value_dtype(value) == TOFFEE_DTYPE_DOUBLE;
+    toffee_dtype dtype = as_double ? TOFFEE_DTYPE_DOUBLE : TOFFEE_DTYPE_FLOAT;
+
+    for (int32_t i = 0; i < r->n; i++) {
+        toffee_value *place = NULL;
+        toffee_value *step = NULL;
+        toffee_value *size = NULL;
+        toffee_value *last = NULL;
+
+        TOFFEE_RETURN_IF_ERROR(toffee_positions(lo, r->out[i], false, &place, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, place, dtype, &place, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_emit_scaled(lo, "Add", place, r->exact ? 0.5 : 0, &place, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_const_float(lo, dtype, (double)r->size[i], &size, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_const_float(lo, dtype, (double)r->out[i], &step, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_emit_like(lo, "Div", TOFFEE_INPUTS(size, step), size, NULL, &step, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_emit_like(lo, "Mul", TOFFEE_INPUTS(place, step), place, NULL, &place, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_emit_like(lo, "Floor", TOFFEE_INPUTS(place), place, NULL, &place, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, place, TOFFEE_DTYPE_INT64, &place, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_const_scalar_int(lo, TOFFEE_DTYPE_INT64, r->size[i] - 1, &last, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_emit_like(lo, "Min", TOFFEE_INPUTS(place, last), place, NULL, &place, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_gather(lo, value, i + 2, place, &value, st));
     }
     *out = value;
     return TOFFEE_OK;
@@ -364,6 +421,7 @@ lower_resize(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
     float scales[TOFFEE_MAX_SPATIAL] = {0};
     bool by_scales = false;
     resize r = {0};
+    bool by_places = false; /* in twins, where sizes that divide evenly here may not elsewhere */
 
     if (value == NULL) {
         value = toffee_call_value(call, "self");
@@ -372,7 +430,13 @@ lower_resize(toffee_lowering *lo, const toffee_call *call, toffee_status *st)
         (!r.nearest && !toffee_dtype_is_float(toffee_value_dtype(value)))) {
         return TOFFEE_DECLINED;
     }
-    if (resize_plan(&r, toffee_value_dtype(value), scales, &by_scales)) {
+    for (int32_t i = 0; i < r.n; i++) {
+        by_places = by_places || (lo->is_twin && r.nearest && r.scale[i] <= 0);
+    }
+    if (by_places && !resize_is_even(&r)) {
+        TOFFEE_RETURN_IF_ERROR(resize_reckoned(lo, &r, value, &value, st));
+    }
+    else if (resize_plan(&r, toffee_value_dtype(value), scales, &by_scales)) {
         if (!r.nearest && toffee_value_dtype(value) == TOFFEE_DTYPE_BFLOAT16) {
             TOFFEE_RETURN_IF_ERROR(toffee_cast(lo, value, TOFFEE_DTYPE_FLOAT, &value, st));
         }

@@ -71,16 +71,26 @@ toffee_code
 toffee_map_axis(toffee_lowering *lo, toffee_value *value, int32_t axis, const double *matrix,
                 int64_t n_out, toffee_value **out, toffee_status *st)
 {
-    int32_t rank = toffee_value_rank(value);
-    int64_t n_in = toffee_value_dim(value, axis);
-    const int64_t matrix_dims[2] = {n_out, n_in};
-    int64_t dims[TOFFEE_MAX_RANK];
-    int64_t flat[TOFFEE_MAX_RANK];
+    const int64_t matrix_dims[2] = {n_out, toffee_value_dim(value, axis)};
     toffee_value *factor = NULL;
 
-    if (axis == rank - 1) {
+    if (axis == toffee_value_rank(value) - 1) {
         return map_last_axis(lo, value, matrix, n_out, out, st);
     }
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_const_table(lo, toffee_value_dtype(value), matrix_dims, 2, matrix, &factor, st));
+    return toffee_map_axis_by(lo, value, axis, factor, out, st);
+}
+
+toffee_code
+toffee_map_axis_by(toffee_lowering *lo, toffee_value *value, int32_t axis, toffee_value *factor,
+                   toffee_value **out, toffee_status *st)
+{
+    int32_t rank = toffee_value_rank(value);
+    int64_t n_out = toffee_value_dim(factor, 0);
+    int64_t dims[TOFFEE_MAX_RANK];
+    int64_t flat[TOFFEE_MAX_RANK + 1];
+
     toffee_value_dims(value, dims);
     for (int32_t i = 0; i <= axis; i++) {
         flat[i] = dims[i];
@@ -89,8 +99,6 @@ toffee_map_axis(toffee_lowering *lo, toffee_value *value, int32_t axis, const do
     for (int32_t i = axis + 1; i < rank; i++) {
         flat[axis + 1] *= dims[i];
     }
-    TOFFEE_RETURN_IF_ERROR(
-        toffee_const_table(lo, toffee_value_dtype(value), matrix_dims, 2, matrix, &factor, st));
     TOFFEE_RETURN_IF_ERROR(toffee_reshape(lo, value, flat, axis + 2, &value, st));
     flat[axis] = n_out;
     dims[axis] = n_out;

@@ -33,6 +33,10 @@ TOFFEE_NODISCARD toffee_code toffee_node_set_window(toffee_node *node, const tof
 TOFFEE_NODISCARD toffee_code toffee_map_axis(toffee_lowering *lo, toffee_value *value, int32_t axis,
                                              const double *matrix, int64_t n_out,
                                              toffee_value **out, toffee_status *st);
+/* The same by a value FACTOR [n_out, dim of AXIS], of VALUE's dtype. */
+TOFFEE_NODISCARD toffee_code toffee_map_axis_by(toffee_lowering *lo, toffee_value *value,
+                                                int32_t axis, toffee_value *factor,
+                                                toffee_value **out, toffee_status *st);
 
 /* *OUT becomes VALUE with axis AXIS replaced by the axes of TABLE, a constant of whole numbers of
  * these dims: Gather. Errors: NOMEM. */

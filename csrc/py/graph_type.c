@@ -400,6 +400,20 @@ graph_richcompare(PyObject *self, PyObject *other, int op)
     return PyBool_FromLong(equal == (op == Py_EQ));
 }
 
+PyToffee_Graph *
+PyToffee_Graph_SettledCopy(PyToffee_State *state, PyObject *object)
+{
+    PyToffee_Graph *root = PyToffee_RootOf(object);
+    PyToffee_Graph *copy = NULL;
+
+    PyToffee_Graph_Settle(root);
+    copy = PyToffee_Graph_Duplicate(state, root, ((PyToffee_Graph *)object)->graph);
+    if (copy != NULL) {
+        PyToffee_Graph_Settle(copy);
+    }
+    return copy;
+}
+
 static PyObject *
 graph_copy(PyObject *self, PyObject *Py_UNUSED(memo))
 {

@@ -146,6 +146,9 @@ PyToffee_Graph *PyToffee_Graph_NewRoot(PyToffee_State *state);
 /* A new root with the same content as GRAPH, which ROOT owns. Tensor bytes are shared. */
 PyToffee_Graph *PyToffee_Graph_Duplicate(PyToffee_State *state, PyToffee_Graph *root,
                                          const toffee_graph *graph);
+/* The same of the graph of OBJECT, which is one, for a pass that changes the copy in place: both
+ * are settled. */
+PyToffee_Graph *PyToffee_Graph_SettledCopy(PyToffee_State *state, PyObject *object);
 /* Keeps OBJECT alive for as long as ROOT lives; ROOT itself is left out. 0, or -1. */
 TOFFEE_NODISCARD int PyToffee_Graph_Keep(PyToffee_Graph *root, PyObject *object);
 /* 0 if ROOT may be edited now, and then notes that it was; -1 with RuntimeError while another

@@ -540,13 +540,10 @@ io_downgrade(PyObject *module, PyObject *object)
     if (check_is_graph(state, object) < 0) {
         return NULL;
     }
-    PyToffee_Graph_Settle(PyToffee_RootOf(object));
-    copy =
-        PyToffee_Graph_Duplicate(state, PyToffee_RootOf(object), ((PyToffee_Graph *)object)->graph);
+    copy = PyToffee_Graph_SettledCopy(state, object);
     if (copy == NULL) {
         return NULL;
     }
-    PyToffee_Graph_Settle(copy);
     if (toffee_downgrade(copy->graph, &st) != TOFFEE_OK) {
         Py_DECREF(copy);
         return PyToffee_Err_Set(state, &st);

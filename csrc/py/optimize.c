@@ -55,13 +55,10 @@ optimize(PyObject *module, PyObject *args)
         return NULL;
     }
     options.keep_parameters = keep_parameters != 0;
-    PyToffee_Graph_Settle(PyToffee_RootOf(object));
-    copy =
-        PyToffee_Graph_Duplicate(state, PyToffee_RootOf(object), ((PyToffee_Graph *)object)->graph);
+    copy = PyToffee_Graph_SettledCopy(state, object);
     if (copy == NULL) {
         return NULL;
     }
-    PyToffee_Graph_Settle(copy);
     if (toffee_optimize(copy->graph, &options, &st) != TOFFEE_OK) {
         Py_DECREF(copy);
         return PyToffee_Err_Set(state, &st);

@@ -105,6 +105,7 @@ unify(PyObject *module, PyObject *args)
     toffee_arena *arena = NULL;
     request r = {0};
     toffee_twins twins = {0};
+    bool has_guessed = false;
 
     if (!PyArg_ParseTuple(args, "O!O!O!O!:unify", &PyTuple_Type, &graphs, &PyTuple_Type, &symbols,
                           &PyTuple_Type, &sizes, &PyTuple_Type, &dims)) {
@@ -140,8 +141,8 @@ unify(PyObject *module, PyObject *args)
         .dims = r.dims,
         .n_dims = (size_t)PyTuple_GET_SIZE(dims),
     };
-    if (toffee_unify(&twins, &st) == TOFFEE_OK) {
-        result = Py_NewRef(Py_None);
+    if (toffee_unify(&twins, &has_guessed, &st) == TOFFEE_OK) {
+        result = PyBool_FromLong(has_guessed);
     }
     else {
         PyToffee_Err_Set(state, &st);
@@ -155,6 +156,7 @@ PyMethodDef PyToffee_SizesMethods[] = {
     {"unify", unify, METH_VARARGS,
      "unify(graphs, symbols, sizes, dims, /)\n--\n\nMakes the first of these traces of one model "
      "hold at all sizes. SIZES: for each graph a tuple with the size of each symbol. DIMS: tuples "
-     "of the name of an input, an axis, and the index of its symbol."},
+     "of the name of an input, an axis, and the index of its symbol. Returns whether more traces "
+     "would tell more: sizes are divided."},
     {NULL, NULL, 0, NULL},
 };

@@ -51,6 +51,12 @@ toffee_fit_find(const toffee_exprs *pool, const int64_t *samples)
     return NULL;
 }
 
+const toffee_expr *
+toffee_fit_known(const toffee_exprs *pool, const int64_t *samples)
+{
+    return toffee_row_tells(pool->n_points, samples) ? toffee_fit_find(pool, samples) : NULL;
+}
+
 /* The sums and products of two symbols, and squares, as arguments of quotients; once for each set
  * of symbols. */
 static toffee_code
@@ -89,7 +95,8 @@ static void
 fitter_add(toffee_fitter *f, const toffee_expr *expr)
 {
     if (expr == NULL || f->n == TOFFEE_FITTER_MAX_BASES ||
-        toffee_row_constant(f->pool->n_points, expr->samples)) {
+        toffee_row_constant(f->pool->n_points, expr->samples) ||
+        !toffee_row_tells(f->pool->n_points, expr->samples)) {
         return;
     }
     for (size_t i = 0; i < f->n; i++) {
@@ -130,6 +137,7 @@ fit_affine(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
         int64_t d = 0;
 
         if (toffee_row_ratio(f->pool->n_points, v, e->samples, &a, &d) && d == 1 &&
+            toffee_row_tells(f->pool->n_points, e->samples) &&
             (i < f->n || (a <= MAX_KNOWN_MULTIPLE && a >= -MAX_KNOWN_MULTIPLE &&
                           !toffee_row_constant(f->pool->n_points, e->samples)))) {
             return toffee_fitter_scaled(f, e, a, 1, 0, out);
@@ -141,7 +149,8 @@ fit_affine(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
         int64_t a = 0;
         int64_t b = 0;
 
-        if (!toffee_row_line(f->pool->n_points, v, e->samples, &a, &b)) {
+        if (!toffee_row_line(f->pool->n_points, v, e->samples, &a, &b) ||
+            !toffee_row_tells(f->pool->n_points, e->samples)) {
             continue;
         }
         if (is_base ? a == 1 || f->distinct[i] >= 3
@@ -186,9 +195,9 @@ fit_rest(toffee_fitter *f, const int64_t *v, const int64_t *product, int64_t *re
                    ? toffee_expr_number(f->pool, rest[0], out, f->st)
                    : TOFFEE_OK;
     }
-    *out = toffee_fit_find(f->pool, rest);
+    *out = toffee_fit_known(f->pool, rest);
     if (*out == NULL && toffee_row_add(f->pool->n_points, product, -1, v, rest)) {
-        known = toffee_fit_find(f->pool, rest);
+        known = toffee_fit_known(f->pool, rest);
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, known, out, f->st));
     }
@@ -303,7 +312,7 @@ fit_division_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const tof
 
         if (toffee_row_mul(f->pool->n_points, v, by->samples, row)) {
             TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_quotient(f->pool, toffee_fit_find(f->pool, row), by, out, f->st));
+                toffee_expr_quotient(f->pool, toffee_fit_known(f->pool, row), by, out, f->st));
         }
     }
     return TOFFEE_OK;
@@ -421,7 +430,7 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
     for (size_t i = 0; i < f->n && *out == NULL; i++) {
         *out = toffee_row_same(f->pool->n_points, f->bases[i]->samples, v) ? f->bases[i] : NULL;
     }
-    *out = *out != NULL ? *out : toffee_fit_find(f->pool, v);
+    *out = *out != NULL ? *out : toffee_fit_known(f->pool, v);
     if (*out == NULL) {
         TOFFEE_RETURN_IF_ERROR(fit_affine(f, v, out));
     }
@@ -458,11 +467,26 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
     return TOFFEE_OK;
 }
 
+/* Whether EXPR has an atom that is not one of the first N. */
+static bool
+has_atoms_from(const toffee_expr *expr, size_t n)
+{
+    for (size_t i = 0; i < expr->n; i++) {
+        for (size_t k = 0; k < expr->terms[i].n; k++) {
+            if (expr->terms[i].atoms[k]->index >= n) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 toffee_code
 toffee_fit_whole(toffee_exprs *pool, const int64_t *samples, const toffee_expr *const *hints,
                  size_t n_hints, const toffee_expr **out, toffee_status *st)
 {
     toffee_fitter f = {.pool = pool, .st = st};
+    size_t n_atoms = pool->atoms.n;
 
     *out = NULL;
     for (size_t i = 0; i < n_hints; i++) {
@@ -484,5 +508,12 @@ toffee_fit_whole(toffee_exprs *pool, const int64_t *samples, const toffee_expr *
     if (*out != NULL && !toffee_row_same(pool->n_points, (*out)->samples, samples)) {
         *out = NULL; /* cannot be, but a wrong size would be worse than none */
     }
+    pool->is_guessed = pool->is_guessed || (*out != NULL && has_atoms_from(*out, n_atoms));
     return TOFFEE_OK;
+}
+
+bool
+toffee_fit_has_guessed(const toffee_exprs *pool)
+{
+    return pool->is_guessed;
 }

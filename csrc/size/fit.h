@@ -29,9 +29,11 @@
  *
  * where e and f are hints, symbols and derived sizes (for //d also n + m and n*m), and g was met
  * before. What a divisor is must follow from the points: where several fit, none is taken, but that
- * e//d is believed of a power of two. Which of two forms that agree at all points is meant cannot
- * be told; points must be chosen so that the usual ones do not agree: each symbol odd and even, and
- * at 0, 1 and d - 1 past a multiple of the divisors that are to be told (see toffee/_sizes.py). */
+ * e//d is believed of a power of two. What is one number at all points but one takes part in
+ * nothing but as a hint that is the answer itself. Which of two forms that agree at all points is
+ * meant cannot be told; points must be chosen so that the usual ones do not agree: each symbol odd
+ * and even, and at 0, 1 and d - 1 past a multiple of the divisors that are to be told (see
+ * toffee/_size_choice.py). */
 #ifndef TOFFEE_SIZE_FIT_H
 #define TOFFEE_SIZE_FIT_H
 
@@ -46,11 +48,16 @@ TOFFEE_NODISCARD toffee_code toffee_fit_remember(toffee_exprs *pool, const toffe
                                                  toffee_status *st);
 /* What was remembered with SAMPLES, or NULL. */
 const toffee_expr *toffee_fit_find(const toffee_exprs *pool, const int64_t *samples);
+/* The same, if SAMPLES say what a size is (toffee_row_tells): else it is as good as any other. */
+const toffee_expr *toffee_fit_known(const toffee_exprs *pool, const int64_t *samples);
 /* *OUT has SAMPLES (n_points of them) and is made of HINTS (sizes nearby; NULLs are skipped), of
  * symbols, and of what was remembered; NULL: nothing fits. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_fit_whole(toffee_exprs *pool, const int64_t *samples,
                                               const toffee_expr *const *hints, size_t n_hints,
                                               const toffee_expr **out, toffee_status *st);
+/* Whether anything was found so far that is a quotient, a remainder or a bound which was not met
+ * before: of those few points tell less than of sums and products. */
+bool toffee_fit_has_guessed(const toffee_exprs *pool);
 
 /* A real number as a function of a whole one. */
 typedef enum {

@@ -429,7 +429,8 @@ ratio_find(const real_fitter *r, const toffee_expr *by, toffee_real_fit *out)
 {
     int64_t *row = r->pool->rows[TOFFEE_SIZE_N_ROWS - 1];
     const toffee_expr *zero = NULL;
-    bool is_ratio = by != NULL && toffee_row_distinct(r->pool->n_points, by->samples) >= 3;
+    bool is_ratio = by != NULL && toffee_row_distinct(r->pool->n_points, by->samples) >= 3 &&
+                    toffee_row_tells(r->pool->n_points, by->samples);
 
     for (int64_t k = 1; k <= 2 && is_ratio && out->expr == NULL; k++) {
         bool fits = true;
@@ -509,7 +510,9 @@ toffee_fit_real(toffee_exprs *pool, toffee_dtype dtype, const double *samples,
     for (size_t i = 0; i < n_hints + n_known && best > 0; i++) {
         const toffee_expr *e = i < n_hints ? hints[i] : pool->known.data[i - n_hints];
 
-        for (int form = 0; form <= TOFFEE_REAL_LOG && e != NULL; form++) {
+        for (int form = 0;
+             form <= TOFFEE_REAL_LOG && e != NULL && toffee_row_tells(pool->n_points, e->samples);
+             form++) {
             double scale = 1;
             int rank = scale_find(pool, dtype, (toffee_real_form)form, e->samples, samples, &scale);
 
@@ -531,7 +534,8 @@ toffee_fit_real(toffee_exprs *pool, toffee_dtype dtype, const double *samples,
         for (int form = 0; form <= TOFFEE_REAL_LOG && best > (int)i / 2; form++) {
             const toffee_expr *e = NULL;
 
-            if (whole_inside(pool, dtype, scale, (toffee_real_form)form, samples, row)) {
+            if (whole_inside(pool, dtype, scale, (toffee_real_form)form, samples, row) &&
+                ((form == TOFFEE_REAL_IS && scale == 1) || toffee_row_tells(pool->n_points, row))) {
                 TOFFEE_RETURN_IF_ERROR(toffee_fit_whole(pool, row, hints, n_hints, &e, st));
             }
             if (e != NULL) {

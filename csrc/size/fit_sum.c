@@ -156,11 +156,11 @@ toffee_fit_sum(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_ex
 
         /* one and another: the length of what was concatenated */
         if (toffee_row_add(f->pool->n_points, v, -1, e->samples, row) &&
-            (other = toffee_fit_find(f->pool, row)) != NULL) {
+            (other = toffee_fit_known(f->pool, row)) != NULL) {
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, e, 1, other, out, f->st));
         }
         else if (toffee_row_add(f->pool->n_points, e->samples, -1, v, row) &&
-                 (other = toffee_fit_find(f->pool, row)) != NULL) {
+                 (other = toffee_fit_known(f->pool, row)) != NULL) {
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, e, -1, other, out, f->st));
         }
     }
@@ -186,7 +186,8 @@ toffee_fit_bilinear(toffee_fitter *f, const int64_t *v, int64_t *row, const toff
 
             if (toffee_row_constant(pool->n_points, summands[0]->samples) ||
                 toffee_row_constant(pool->n_points, summands[1]->samples) ||
-                pool->n_points < n + 3) {
+                !toffee_row_tells(pool->n_points, summands[0]->samples) ||
+                !toffee_row_tells(pool->n_points, summands[1]->samples) || pool->n_points < n + 3) {
                 continue;
             }
             TOFFEE_RETURN_IF_ERROR(

@@ -30,6 +30,7 @@ struct toffee_exprs {
     TOFFEE_VEC(const toffee_expr *) bases; /* symbols and derived sizes */
     TOFFEE_VEC(const toffee_expr *) pairs; /* of the first n_paired bases; see fit.c */
     size_t n_paired;
+    bool is_guessed; /* some fit was a division or a bound, of which few points tell little */
     TOFFEE_VEC(toffee_term) work; /* of the polynomial being made */
     int64_t *rows[TOFFEE_SIZE_N_ROWS];
 };

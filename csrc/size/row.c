@@ -21,6 +21,26 @@ toffee_row_distinct(size_t n, const int64_t *row)
     return count;
 }
 
+/* With as many points, one alone is not enough to tell what a number is. */
+#define LEAST_TELLING 5
+
+bool
+toffee_row_tells(size_t n, const int64_t *row)
+{
+    int64_t usual = row[0];
+    size_t votes = 0;
+    size_t n_others = 0;
+
+    for (size_t p = 0; p < n; p++) { /* the number that most points have, if there is one */
+        usual = votes == 0 ? row[p] : usual;
+        votes = votes == 0 || row[p] == usual ? votes + 1 : votes - 1;
+    }
+    for (size_t p = 0; p < n; p++) {
+        n_others += row[p] != usual;
+    }
+    return n_others != 1 || n < LEAST_TELLING;
+}
+
 bool
 toffee_row_line(size_t n, const int64_t *v, const int64_t *e, int64_t *a, int64_t *b)
 {
@@ -108,6 +128,7 @@ toffee_row_ratio(size_t n, const int64_t *v, const int64_t *e, int64_t *a, int64
 {
     size_t at = 0;
     int64_t g = 0;
+    bool is_told = false;
 
     while (at < n && e[at] == 0) {
         at++;
@@ -126,6 +147,7 @@ toffee_row_ratio(size_t n, const int64_t *v, const int64_t *e, int64_t *a, int64
             left != right) {
             return false;
         }
+        is_told = is_told || (e[p] != 0 && e[p] != e[at]);
     }
-    return true;
+    return *d == 1 || is_told;
 }

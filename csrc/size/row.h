@@ -9,6 +9,9 @@
 
 /* Whether A and B are the same at every point. */
 TOFFEE_NODISCARD bool toffee_row_same(size_t n, const int64_t *a, const int64_t *b);
+/* Whether the row says what the size is: not if it is one number at all points but one, where other
+ * sizes may be anything. */
+TOFFEE_NODISCARD bool toffee_row_tells(size_t n, const int64_t *row);
 /* Whether all are one number. */
 TOFFEE_NODISCARD bool toffee_row_constant(size_t n, const int64_t *row);
 /* How many different numbers there are. */
@@ -20,7 +23,8 @@ TOFFEE_NODISCARD bool toffee_row_add(size_t n, const int64_t *a, int64_t k, cons
 TOFFEE_NODISCARD bool toffee_row_mul(size_t n, const int64_t *a, const int64_t *b, int64_t *out);
 /* a / b where b divides a at every point and is never 0; else false. */
 TOFFEE_NODISCARD bool toffee_row_divide(size_t n, const int64_t *a, const int64_t *b, int64_t *out);
-/* Whether V is A * E / D exactly at every point, A / D in lowest terms and D positive. */
+/* Whether V is A * E / D exactly at every point, A / D in lowest terms and D positive; and E has
+ * two values beside 0 if D is not 1. */
 TOFFEE_NODISCARD bool toffee_row_ratio(size_t n, const int64_t *v, const int64_t *e, int64_t *a,
                                        int64_t *d);
 /* Whether V is A * E + B with whole numbers, A not 0, at every point. */

@@ -6,6 +6,7 @@
 #include "size/twins.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The constants that an input is at the points. */

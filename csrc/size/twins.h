@@ -92,6 +92,11 @@ TOFFEE_NODISCARD toffee_code toffee_unifier_slot(toffee_unifier *u, size_t index
 TOFFEE_NODISCARD toffee_code toffee_unifier_attribute(toffee_unifier *u, const char *name,
                                                       size_t point, toffee_status *st);
 
+/* That the neighbours which a Resize at hand takes by sizes do not hang on the sizes of the traces:
+ * where an element lies on the border of two, runtimes round as they like. Errors: TRACE. */
+TOFFEE_NODISCARD toffee_code toffee_unifier_check_resize(const toffee_unifier *u,
+                                                         toffee_status *st);
+
 /* ---- table.c: constants whose own sizes moved ---- */
 
 /* *OUT computes the constants SEEN (one a point): they are one number everywhere, evenly spaced

@@ -332,6 +332,7 @@ unify_node(toffee_unifier *u, toffee_status *st)
             TOFFEE_RETURN_IF_ERROR(toffee_unifier_pair(u, outputs, st));
         }
     }
+    TOFFEE_RETURN_IF_ERROR(toffee_unifier_check_resize(u, st));
     TOFFEE_RETURN_IF_ERROR(toffee_unifier_bypass(u, &is_gone, st));
     return is_gone || TOFFEE_VEC_PUSH(u->arena, &u->made, u->nodes[0]) ? TOFFEE_OK
                                                                        : toffee_fail_nomem(st);
@@ -482,7 +483,7 @@ begin(toffee_unifier *u, toffee_status *st)
 }
 
 toffee_code
-toffee_unify(const toffee_twins *twins, toffee_status *st)
+toffee_unify(const toffee_twins *twins, bool *has_guessed, toffee_status *st)
 {
     toffee_unifier u = {
         .in = twins, .graph = twins->graphs[0], .n = twins->n_graphs, .arena = toffee_arena_new()};
@@ -494,6 +495,7 @@ toffee_unify(const toffee_twins *twins, toffee_status *st)
     rc = rc == TOFFEE_OK ? compare_outputs(&u, st) : rc;
     rc = rc == TOFFEE_OK ? declare_all(&u, st) : rc;
     rc = rc == TOFFEE_OK ? put_back(&u, st) : rc;
+    *has_guessed = rc == TOFFEE_OK && toffee_fit_has_guessed(u.pool);
     toffee_arena_free(u.arena);
     return rc;
 }

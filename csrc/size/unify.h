@@ -30,7 +30,9 @@ typedef struct {
 /* Makes the first graph hold at all sizes; the others are not changed. Its inputs, outputs and
  * values between them declare expressions ("2*length + 1") where sizes move; a size that only the
  * graph knows has a name of its own. Errors: NOMEM; TRACE: the graphs cannot be one, and why, with
- * the user's line where nodes have one. After an error the first graph is good for nothing. */
-TOFFEE_NODISCARD toffee_code toffee_unify(const toffee_twins *twins, toffee_status *st);
+ * the user's line where nodes have one. After an error the first graph is good for nothing.
+ * *HAS_GUESSED: more traces would tell more (toffee_fit_has_guessed). */
+TOFFEE_NODISCARD toffee_code toffee_unify(const toffee_twins *twins, bool *has_guessed,
+                                          toffee_status *st);
 
 #endif /* TOFFEE_SIZE_UNIFY_H */

@@ -159,6 +159,9 @@ flush(PyToffee_Bindings *table, PyToffee_AliasSet *set)
                            set->pending, &set->root, &st);
     table->lo->origin = reader;
     if (rc != TOFFEE_OK) {
+        if (set->pending_origin.line != NULL) { /* by now another one runs, or none */
+            toffee_status_prefix(&st, "%s: ", toffee_str_text(set->pending_origin.line));
+        }
         return PyToffee_Err_Fail(table->state, &st);
     }
     set->pending = NULL;

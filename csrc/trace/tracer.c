@@ -384,12 +384,14 @@ tracer_report(PyObject *op, PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(keep_journal_doc,
-             "keep_journal($self, sources, skip, /)\n--\n\n"
-             "From now on note every call in `journal`. SOURCES: a tuple of ascending ordinals, \n"
-             "places in the journal, of calls on data alone that are to be recorded all the same.\n"
-             "SKIP: None, or a function (func, args, kwargs) -> result or NotImplemented that is\n"
-             "asked in place of running a large call, for a result of the right geometry.");
+PyDoc_STRVAR(
+    keep_journal_doc,
+    "keep_journal($self, sources, skip, any, /)\n--\n\n"
+    "From now on note every call in `journal`. SOURCES: a tuple of ascending ordinals, \n"
+    "places in the journal, of calls on data alone that are to be recorded all the same.\n"
+    "SKIP: None, or a function (func, args, kwargs) -> result or NotImplemented that is\n"
+    "asked in place of running a large call, for a result of the right geometry. ANY: have\n"
+    "windows that depend on sizes reckoned in the graph.");
 
 static PyObject *
 tracer_keep_journal(PyObject *op, PyObject *args)
@@ -398,8 +400,10 @@ tracer_keep_journal(PyObject *op, PyObject *args)
     PyToffee_Twin *twin = NULL;
     PyObject *sources = NULL;
     PyObject *skip = NULL;
+    int any = 0;
 
-    if (!PyArg_ParseTuple(args, "OO:keep_journal", &sources, &skip) || require_open(self) < 0) {
+    if (!PyArg_ParseTuple(args, "OOp:keep_journal", &sources, &skip, &any) ||
+        require_open(self) < 0) {
         return NULL;
     }
     twin = PyToffee_Twin_New(sources, skip);
@@ -409,6 +413,7 @@ tracer_keep_journal(PyObject *op, PyObject *args)
     PyToffee_Twin_Free(self->twin);
     self->twin = twin;
     self->lo.is_twin = true;
+    self->lo.is_any = any != 0;
     Py_RETURN_NONE;
 }
 

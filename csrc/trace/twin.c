@@ -415,7 +415,7 @@ PyToffee_Twin_Skip(PyToffee_Tracer *self, const PyToffee_Arguments *arguments, P
     PyObject *result = NULL;
     PyObject *named = NULL;
 
-    if (twin == NULL || twin->skip == NULL || overload->returns_view ||
+    if (twin == NULL || twin->skip == NULL || twin->is_current || overload->returns_view ||
         overload->has_data_dependent_shape || !overload->returns_tensor ||
         overload->returns_number || overload->is_in_place_view || writes_apart(arguments) ||
         !is_large(self, arguments)) {

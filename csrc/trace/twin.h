@@ -49,7 +49,8 @@ TOFFEE_NODISCARD int PyToffee_Twin_NoteData(PyToffee_Tracer *self,
                                             const PyToffee_Arguments *arguments,
                                             PyObject *returned);
 /* What the call would return but for the contents, from SKIP, if the call is large and nothing but
- * its result is known by it; else NotImplemented. The caller sees to it that it is not random. New
+ * its result is known by it; else NotImplemented. A source is not skipped: the model may keep data
+ * of the moment for later (functools.lru_cache). The caller sees to it that it is not random. New
  * reference; NULL with an exception set. */
 PyObject *PyToffee_Twin_Skip(PyToffee_Tracer *self, const PyToffee_Arguments *arguments,
                              PyObject *func, PyObject *args, PyObject *kwargs);

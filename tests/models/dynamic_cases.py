@@ -1,7 +1,7 @@
 """Models of the zoo with open sizes: which axes of their inputs, and the sizes to look at.
 
-Sizes are none that a trace may have been made at (toffee/_sizes.py tries 3, 5, 13, 4, 7, … for a
-small one), but for a batch of 1, 2 and 5.
+The first sizes are such as were traced, perhaps (toffee/_sizes.py says what is tried); no trace is
+made at the three behind these.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Dynamic:
     sizes: tuple[Sizes, ...]
     enough: int = 4
     least: tuple[Mapping[str, int], ...] = field(default=({},))
-    nodes: int = 0  # of the static graph, where it is known
+    why: str = ""  # it cannot pass
 
 
 def load(library: str) -> dict[str, Dynamic]:
@@ -59,13 +59,28 @@ def _zip(**sizes: tuple[int, ...]) -> tuple[Sizes, ...]:
 _LENGTH, _TARGET = 12, 7
 
 _OF_TEXT = _zip(
-    batch=(1, 8, 10, 12, 14, 4),
-    length=(13, 20, 5, 30, 16, 24),
-    target=(10, 8, 14, 1, 12, 16),
+    batch=(1, 10, 14, 17, 8, 4, 6, 5),
+    length=(13, 20, 2, 30, 3, 24, 4, 5),
+    target=(10, 8, 14, 1, 12, 16, 3, 9),
 )
 
 #: A cache of the last few tokens has fewer when there are fewer.
 _AT_LEAST = ({}, {"length": 2}, {"length": 3}, {"length": 4})
+
+#: Why a model is no graph of any size.
+_LOOPS = "loops over the tokens in Python: as many operators as tokens"
+_WHY = {
+    "canine": "loops over the chunks of the text in Python: the longer, the more",
+    "falcon_mamba": _LOOPS,
+    "jamba": _LOOPS,
+    "jetmoe": "splits by how many tokens each expert gets: that is in the values, not in the sizes",
+    "mamba": _LOOPS,
+    "recurrent_gemma": _LOOPS,
+    "rwkv": _LOOPS,
+    "superpoint": "loops over the images in Python, and keeps as many points as score well in each",
+    "vilt": "loops over the images in Python, and resizes by the sums of their masks",
+    "xlstm": _LOOPS,
+}
 
 
 def _of_text(name: str, axis: int, size: int) -> str:
@@ -78,12 +93,16 @@ def _of_text(name: str, axis: int, size: int) -> str:
 
 def _transformers(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
     for name, case in cases.items():
-        yield name, Dynamic(case, _of_text, _OF_TEXT, least=_AT_LEAST)
+        yield (
+            name,
+            Dynamic(case, _of_text, _OF_TEXT, enough=5, least=_AT_LEAST, why=_WHY.get(name, "")),
+        )
 
 
 # ---- images --------------------------------------------------------------------------------------
 
-_BATCHES = _zip(batch=(1, 2, 5, 7))
+_BATCHES = _zip(batch=(1, 2, 5, 7, 10, 14))
+_BATCHES_OF_VIDEO = _zip(batch=(1, 5, 2, 4, 7))  # they are large
 
 _OF_IMAGES = _zip(
     batch=(1, 2, 5, 7, 6, 4), height=(72, 129, 66, 90, 77, 100), width=(104, 80, 150, 75, 64, 70)
@@ -116,7 +135,9 @@ def _of_image(name: str, axis: int, size: int) -> str:
 
 def _torchvision(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
     for name, case in cases.items():
-        yield name, Dynamic(case, _of_batch, _BATCHES)
+        clip = case.args[0](torch.Generator()).dim() == 5
+        batches = _BATCHES_OF_VIDEO if clip else _BATCHES
+        yield name, Dynamic(case, _of_batch, batches, enough=len(batches))
     for name, case in cases.items():
         if name.startswith(_LARGE) and "(" not in name:
             large = dataclasses.replace(case, args=(image(2, 160),))
@@ -127,12 +148,12 @@ def _torchvision(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
 
 def _timm(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
     for name, case in cases.items():
-        yield name, Dynamic(case, _of_batch, _BATCHES)
+        yield name, Dynamic(case, _of_batch, _BATCHES, enough=len(_BATCHES))
 
 
 # ---- recurrent -----------------------------------------------------------------------------------
 
-_OF_SEQUENCES = _zip(batch=(1, 8, 10, 12), length=(20, 1, 8, 16))
+_OF_SEQUENCES = _zip(batch=(1, 10, 14, 17), length=(20, 1, 8, 33))
 
 
 def _of_first(name: str, axis: int, size: int) -> str:

@@ -198,7 +198,7 @@ def session_of(path: str, optimize: bool = True) -> Any:
     """An ONNX Runtime session of the model at PATH, or what of one it can be."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from ..._core import Graph
+from ..._symbols import Sizes, limits_of
 from ...errors import BackendError
 from .. import base, mapped
 from . import values
@@ -131,7 +132,9 @@ class GraphModule(torch.nn.Module):
         for name in names:
             trainable = weights[name].is_floating_point() and name not in statistics
             _place(self, name, weights[name], trainable)
-        self.input_names = tuple(spec.name for spec in base.input_specs(graph))
+        self._specs = base.input_specs(graph)
+        self._limits = limits_of(graph)
+        self.input_names = tuple(spec.name for spec in self._specs)
         self.output_names = tuple(graph.output)
         self._graph = graph
         self._names = names
@@ -157,7 +160,8 @@ class GraphModule(torch.nn.Module):
         ----------
         *inputs : torch.Tensor
             In the order of the graph's inputs, of their shapes and dtypes, on the parameters'
-            device.
+            device. Of a graph of any size, within what it says of its symbols; other graphs do not
+            look at shapes.
         **named : torch.Tensor
             The rest, by the names of the graph's inputs.
 
@@ -168,8 +172,8 @@ class GraphModule(torch.nn.Module):
         Raises
         ------
         toffee.BackendError
-            The wrong number of inputs, inputs that are on another device than the parameters, or
-            an operator that failed: names the node.
+            The wrong number of inputs, sizes that a graph of any size does not allow, inputs that
+            are on another device than the parameters, or an operator that failed: names the node.
         """
         if named:
             inputs = (*inputs, *self._by_name(named, self.input_names[len(inputs) :]))
@@ -178,6 +182,8 @@ class GraphModule(torch.nn.Module):
                 f"the graph has {len(self.input_names)} inputs, {list(self.input_names)}, but "
                 f"{len(inputs)} were given"
             )
+        if self._limits:
+            self._check_sizes(inputs)
         state = [held[key] for held, key in self._held]
         device = self._device_of(state, inputs)
         outputs = self._plan.run([*state, *inputs], device)
@@ -194,6 +200,13 @@ class GraphModule(torch.nn.Module):
                 f"input {wrong[0]!r} is missing, given twice, or none of {list(self.input_names)}"
             )
         return [named[name] for name in rest]
+
+    def _check_sizes(self, inputs: Sequence[Any]) -> None:
+        sizes = Sizes(self._limits)
+        for spec, value in zip(self._specs, inputs, strict=True):
+            if isinstance(value, torch.Tensor):
+                spec.check_shape(tuple(value.shape), sizes, base.describe_value(value))
+        base.settle(sizes)
 
     def _device_of(self, state: list[Any], inputs: tuple[Any, ...]) -> torch.device:
         """Where everything is."""

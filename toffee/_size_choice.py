@@ -1,0 +1,176 @@
+"""Which sizes a model is traced at, so that one graph for all can be made of the traces.
+
+Nothing here runs a model: sizes are tuples, one size for each symbol of a
+:class:`toffee._dims.Request`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from . import _dims
+
+#: Sizes, one for each symbol.
+Sizes = tuple[int, ...]
+
+#: Sizes that a symbol may be given, as factors of what it must be a multiple of. Few have a divisor
+#: in common, so that n // 2, (n + 1) // 2 and n // 4 are told apart.
+_SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
+
+#: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
+#: at and after the multiples of 2, 3 and 4; and some that are far from these.
+_MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16)
+
+#: How many sizes above the least are looked at where that one is special.
+_UPWARDS = 7
+
+#: How many sizes are tried for a run before the model's error counts.
+_ATTEMPTS = 3
+
+
+def points(request: _dims.Request) -> list[list[Sizes]]:
+    """The sizes for each further run, with replacements in case that the model refuses them: other
+    sizes for all symbols; if there are several, each moved alone from there; and all moved, twice.
+    The caller's own sizes are too often round: a multiple of a block, or 1."""
+    others = _others_of(request)
+    together = [
+        [_apart([mine[at + more :] or mine for mine in others]) for more in range(_ATTEMPTS)]
+        for at in range(3)
+    ]
+    if len(others) == 1:
+        return together
+    base = together[0][0]
+    alone = [
+        [(*base[:i], size, *base[i + 1 :]) for size in mine[1 : 1 + _ATTEMPTS]]
+        for i, mine in enumerate(others)
+    ]
+    return [together[0], *(wanted for wanted in alone if wanted), *together[1:]]
+
+
+def further(request: _dims.Request) -> list[Sizes]:
+    """Sizes that :func:`points` had no need of; and each symbol much larger than the others."""
+    others = _others_of(request)
+    found = [
+        _apart([mine[at:] or mine for mine in others]) for at in range(3, max(map(len, others)))
+    ]
+    if len(others) > 1:
+        found += [_towering(others, i) for i in range(len(others))]
+    return found
+
+
+def ends(request: _dims.Request) -> list[Sizes]:
+    """The caller's sizes, with each symbol alone as small as it may be, from 1 on, and as large;
+    and sizes where the least of the caller's is the largest, if that can be."""
+    sizes = request.sizes
+    found = [
+        (*sizes[:i], end, *sizes[i + 1 :])
+        for i, dim in enumerate(request.dims)
+        for end in (_least(dim), dim.max)
+        if end is not None and end != sizes[i] and dim.allows(end)
+    ]
+    if len(sizes) > 1:
+        found.append(_towering(_others_of(request), sizes.index(min(sizes))))
+    return found
+
+
+def upwards(request: _dims.Request, sizes: Sizes) -> list[Sizes]:
+    """SIZES with the next few of the symbol that alone is as small as it may be in them, if one
+    is."""
+    small = [i for i, dim in enumerate(request.dims) if sizes[i] == _least(dim)]
+    if len(small) != 1:
+        return []
+    (i,) = small
+    steps = (sizes[i] + n * request.dims[i].multiple_of for n in range(1, _UPWARDS + 1))
+    return [(*sizes[:i], n, *sizes[i + 1 :]) for n in steps if request.dims[i].allows(n)]
+
+
+def _least(dim: _dims.Dim) -> int:
+    """The smallest size of DIM, from 1 on."""
+    return max(-(-dim.min // dim.multiple_of), 1) * dim.multiple_of
+
+
+def more(request: _dims.Request) -> list[Sizes]:
+    """Many sizes, for a model that costs little: what it computes with sizes is the better told,
+    the more of them are seen."""
+    n = len(request.dims)
+    wanted = [
+        tuple(_MORE[(at * (1, 3, 7, 9)[i % 4] + i) % len(_MORE)] for i in range(n))
+        for at in range(len(_MORE))
+    ]
+    if n > 1:  # what is special for one alone, whatever the others are
+        wanted += [
+            tuple(1 if i == one else size for i in range(n))
+            for one in range(n)
+            for size in (7, 8, 37)
+        ]
+        wanted += [(size,) * n for size in (1, 2, 8)]
+    allowed = [tuple(map(_allowed, request.dims, factors)) for factors in wanted]
+    return list(dict.fromkeys(allowed))
+
+
+def _allowed(dim: _dims.Dim, factor: int) -> int:
+    """FACTOR times what DIM is a multiple of, or the nearest size that there is."""
+    step = dim.multiple_of
+    most = dim.max // step if dim.max is not None else factor
+    return max(min(factor, most), -(-dim.min // step), 1) * step
+
+
+def untraced(request: _dims.Request, traced: Collection[Sizes]) -> list[Sizes]:
+    """Sizes that no run of those TRACED had, if any are allowed: just beyond the largest, and the
+    smallest from 2 on."""
+    columns = list(zip(*traced, strict=True))
+    beyond = [
+        [n * dim.multiple_of for n in range(max(seen) // dim.multiple_of + 1 + i, max(seen) + 9)]
+        for i, (dim, seen) in enumerate(zip(request.dims, columns, strict=True))
+    ]
+    below = [[*range(2, max(seen))] for seen in columns]
+    found = []
+    for choices in (beyond, below):
+        allowed = [
+            [n for n in mine if dim.allows(n) and n not in seen] or [request.sizes[i]]
+            for i, (dim, mine, seen) in enumerate(zip(request.dims, choices, columns, strict=True))
+        ]
+        found.append(_apart(allowed))
+    return [sizes for sizes in dict.fromkeys(found) if sizes not in traced]
+
+
+def _others_of(request: _dims.Request) -> list[list[int]]:
+    """For each symbol, sizes to try other than the caller's, best first."""
+    pairs = zip(request.dims, request.sizes, strict=True)
+    return [_others(dim, size) for dim, size in pairs]
+
+
+def _towering(others: Sequence[Sequence[int]], at: int) -> Sizes:
+    """The symbol AT at the largest of its sizes, the others at their smallest."""
+    return tuple(max(mine) if i == at else min(mine) for i, mine in enumerate(others))
+
+
+def _apart(choices: Sequence[Sequence[int]]) -> Sizes:
+    """The first of each of CHOICES, no two the same if that can be."""
+    taken: list[int] = []
+    for mine in choices:
+        taken.append(next((size for size in mine if size not in taken), mine[0]))
+    return tuple(taken)
+
+
+def _others(dim: _dims.Dim, size: int) -> list[int]:
+    """Sizes to try other than SIZE, best first: small where small is usual, near SIZE where it is
+    large, so that a model which asks for a least size is content. The third is far from it: what
+    changes at some size in between is seen."""
+    step = dim.multiple_of
+    units = size // step
+    if units < 8:
+        near = [*_SMALL]
+    elif units < 32:
+        near = [units + 3, units - 1, 3 * units + 2, units + 5, units - 3, units + 2, units - 2]
+    else:
+        near = [units * 3 // 4 | 1, units + 3, units * 3 // 2, units * 7 // 8 | 1, units - 3]
+    found = [n * step for n in near if dim.allows(n * step) and n != units]
+    if len(found) < 3:  # little room: take what there is
+        least = -(-dim.min // step)
+        most = dim.max // step if dim.max is not None else least + 12
+        room = [n * step for n in range(max(least, 1), most + 1) if n != units]
+        found += [n for n in room if n not in found and (n != 1 or len(room) < 3)]
+    if not found:
+        raise ValueError(f"{dim} allows no size but {size}")
+    return found
