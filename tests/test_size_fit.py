@@ -553,12 +553,19 @@ def test_each_allocation_that_fails_is_a_memory_error(fail_allocation, count_all
     tree = ("%", ("//", ("*", ("+", "b", 1), ("-", "n", 2)), ("+", "n", 1)), ("*", "n", 4))
     samples = [b * -(-n // 4) for b, n in zip(*symbols.values(), strict=True)]
     reals = tuple(2.0 / (n + 1) for n in symbols["n"])
+    ratios = tuple((b + 1) / n for b, n in zip(*symbols.values(), strict=True))
+    middle = sorted(symbols["n"])[len(symbols["n"]) // 2]
+    bounded = [max(n, middle) for n in symbols["n"]]
+    falling = [max(middle - n, 0) for n in symbols["n"]]
     many = [("+", ("*", k, "b"), "n") for k in range(40)]  # so that the tables grow
     for function, arguments in [
         (_testing.size_expr, (symbols, tree)),
         (_testing.size_eval, (symbols, tree, {"b": 2, "n": 3})),
         (_testing.size_fit, (symbols, samples, [tree], many)),
         (_testing.size_fit_real, (symbols, DOUBLE, reals, [])),
+        (_testing.size_fit, (symbols, bounded, [], [])),
+        (_testing.size_fit, (symbols, falling, [], [])),
+        (_testing.size_fit_real, (symbols, DOUBLE, ratios, [])),
     ]:
         whole = function(*arguments)
         n_allocations = count_allocations(function, *arguments)
