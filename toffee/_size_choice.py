@@ -30,15 +30,16 @@ _ATTEMPTS = 3
 
 def points(request: _dims.Request) -> list[list[Sizes]]:
     """The sizes for each further run, with replacements in case that the model refuses them: other
-    sizes for all symbols; if there are several, each moved alone from there; and all moved, twice.
-    The caller's own sizes are too often round: a multiple of a block, or 1."""
+    sizes for all symbols, twice; if there are several, each moved alone from the first of these,
+    and all moved once more. The caller's own sizes are too often round: a multiple of a block, or
+    1."""
     others = _others_of(request)
     together = [
         [_apart([mine[at + more :] or mine for mine in others]) for more in range(_ATTEMPTS)]
         for at in range(3)
     ]
-    if len(others) == 1:
-        return together
+    if len(others) == 1:  # of a model with many operators these, and 1, are all
+        return [together[0], together[2]] if request.sizes[0] > 1 else together
     base = together[0][0]
     alone = [
         [(*base[:i], size, *base[i + 1 :]) for size in mine[1 : 1 + _ATTEMPTS]]
