@@ -803,6 +803,23 @@ def test_a_large_model_that_divides_its_sizes_is_run_at_more_of_them(program, mo
             assert_right(data, program, (torch.randn(m), torch.randn(n)))
 
 
+def test_a_large_model_that_refuses_most_sizes_is_run_at_more_of_them(monkeypatch):
+    """Of the first ones it takes 7 and 13, which are both odd."""
+
+    def forward(x):
+        n = len(x)
+        return F.pad(x, (0, n % 2)), x.narrow(0, 0, n // 3).unflatten(0, (2, -1)).sum()
+
+    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
+    try:
+        data = exported(forward, torch.randn(7), "n")
+    except toffee.DynamicShapeError as error:
+        assert "n % 2" in str(error.__notes__)
+    else:
+        for n in (6, 8, 12, 19, 20):
+            assert_right(data, forward, (torch.randn(n),))
+
+
 def test_symbols_that_must_be_equal_are_named():
     def forward(x, y):
         return x + y

@@ -14,8 +14,10 @@ from . import _dims
 Sizes = tuple[int, ...]
 
 #: Sizes that a symbol may be given, as factors of what it must be a multiple of. Few have a divisor
-#: in common, so that n // 2, (n + 1) // 2 and n // 4 are told apart.
+#: in common, so that n // 2, (n + 1) // 2 and n // 4 are told apart. With the caller's size the
+#: first three must be odd and even, or n // 2 * 2 is n - 1.
 _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
+_SMALL_FOR_ODD = (4, 5, 13, 3, 7, 6, 9, 2, 11)
 
 #: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
 #: at and after the multiples of 2, 3 and 4; and some that are far from these.
@@ -49,14 +51,15 @@ def points(request: _dims.Request) -> list[list[Sizes]]:
 
 
 def further(request: _dims.Request) -> list[Sizes]:
-    """Sizes that :func:`points` had no need of; and each symbol much larger than the others."""
+    """Sizes that :func:`points` had no need of; each symbol much larger than the others; 2, where
+    parts are the smallest, and a large number."""
     others = _others_of(request)
     found = [
         _apart([mine[at:] or mine for mine in others]) for at in range(3, max(map(len, others)))
     ]
     if len(others) > 1:
         found += [_towering(others, i) for i in range(len(others))]
-    return found
+    return [*found, *(tuple(_allowed(dim, n) for dim in request.dims) for n in (2, 27))]
 
 
 def ends(request: _dims.Request) -> list[Sizes]:
@@ -161,7 +164,7 @@ def _others(dim: _dims.Dim, size: int) -> list[int]:
     step = dim.multiple_of
     units = size // step
     if units < 8:
-        near = [*_SMALL]
+        near = [*(_SMALL_FOR_ODD if units % 2 else _SMALL)]
     elif units < 32:
         near = [units + 3, units - 1, 3 * units + 2, units + 5, units - 3, units + 2, units - 2]
     else:

@@ -242,7 +242,7 @@ class _Twins:
         """One graph of the runs that did the same, held against the others by its results. Where
         that does not do, once more with runs at further sizes: they make out of too few that did
         the same enough of them, and tell apart numbers that were the same so far. So, too, where a
-        large model, of which few runs were made, divides its sizes."""
+        large model, of which few runs were made, divides its sizes or refuses some."""
         points = (
             [[self._sizes_of(example)] for example in self.examples]
             if self.examples
@@ -259,7 +259,7 @@ class _Twins:
             others = _size_choice.further(self.request)
         try:
             graph = self._of_some(runs)
-            if is_small or not self.has_guessed:
+            if is_small or not (self.has_guessed or _are_few(runs)):
                 return graph
         except DynamicShapeError:
             self.sources.clear()
@@ -506,6 +506,11 @@ class _Twins:
                 self._compare(graph, Run(sizes), usual)
                 return sizes
         return ()
+
+
+def _are_few(runs: Sequence[Run]) -> bool:
+    """Whether some symbol had fewer sizes beside 1 than are usual: the model refused others."""
+    return any(len({*sizes} - {1}) < _LEAST for sizes in zip(*(r.sizes for r in runs), strict=True))
 
 
 def _signature(run: Run) -> tuple[str, ...]:
