@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import random
 import re
 import threading
@@ -151,6 +152,82 @@ def test_what_is_computed_from_sizes_is_right_at_sizes_that_were_not_traced(prog
     onnx.checker.check_model(data, full_check=True)
     for sizes in ((3, 6), (2, 8), (8, 10), (5, 15), (1, 6), (3, 2), (1, 33)):
         assert_right(data, program, (torch.randn(*sizes),))
+
+
+# ---- numbers that are more than sums and products ------------------------------------------------
+
+
+def bounded(x):
+    n = x.shape[1]
+    last = x[:, : min(n, 6)]
+    return last, x / max(n - 1, 1), F.pad(x, (0, max(n, 12) - n)), x + max(n // 3, 1)
+
+
+def greater(x, y):
+    m, n = len(x), len(y)
+    return x.new_ones(max(m, n)) * 2, x[: min(m, n)] + y[: min(m, n)]
+
+
+def reals(x):
+    n = x.shape[1]
+    return x * (1.0 - 1 / n), x / (n + 1e-6), x * 0.5**n, x * 0.9**n, x * ((n - 1) / (n + 1))
+
+
+def ratios(x, y):
+    m, n = len(x), len(y)
+    return x * (m / n), y / (m * n + 1e-5), x * 2.0 ** (m // 2 - n), y * math.sqrt(m * n)
+
+
+def tables(x):
+    n = x.shape[1]
+    halves = torch.tensor([i * 0.5 for i in range(n)])
+    return x + halves, x * torch.tensor([0.25 + i * 0.1 for i in range(n)])
+
+
+def parts(x):
+    n = x.shape[1]
+    return (
+        *(x.chunk(k, 1)[-1] for k in (2, 3)),
+        x.split(max(n // 3, 1), 1)[-1],
+        x[:, n - n // 3 :],
+        x[:, -(n // 3) :],
+        x.roll(n // 2, 1),
+    )
+
+
+def strided_writes(x):
+    y, z, w = x.clone(), x.clone(), x.clone()
+    y[:, ::2] = 0.5
+    z[:, 1::2] *= 2
+    w[:, : x.shape[1] // 2 * 2 : 2] += x.shape[1]
+    return y, z, w, x + z[:, :1]
+
+
+@pytest.mark.parametrize(
+    "program", [bounded, reals, tables, parts, strided_writes], ids=lambda program: program.__name__
+)
+def test_bounds_parts_and_real_numbers_are_right_at_sizes_that_were_not_traced(program):
+    data = exported(program, (torch.randn(2, 5),), {"x": {0: "b", 1: "n"}})
+    for n in (1, 2, 3, 4, 5, 6, 7, 10, 14, 15, 17, 22, 30, 37):
+        assert_right(data, program, (torch.randn(n % 3 + 1, n),))
+
+
+@pytest.mark.parametrize("program", [greater, ratios], ids=lambda program: program.__name__)
+def test_two_sizes_are_told_apart_in_bounds_and_ratios(program):
+    data = exported(program, (torch.randn(4), torch.randn(6)), {"x": {0: "m"}, "y": {0: "n"}})
+    for m, n in ((1, 1), (2, 7), (7, 2), (10, 10), (23, 14), (14, 23), (1, 30), (30, 1)):
+        assert_right(data, program, (torch.randn(m), torch.randn(n)))
+
+
+def test_a_bound_is_declared_and_inferred():
+    def program(x):
+        return x.new_ones(max(len(x) - 1, 1)), x[: min(len(x), 6)]
+
+    graph = toffee.loads(exported(program, (torch.randn(5),), "n"))
+    assert [info.shape for info in graph.output_info] == [("max(n - 1, 1)",), ("min(n, 6)",)]
+    for n in (1, 4, 9):
+        inferred = toffee.infer_shapes(graph, {"x": (n,)})
+        assert [info.shape for info in inferred.output_info] == [(max(n - 1, 1),), (min(n, 6),)]
 
 
 def test_a_slice_to_a_number_ends_where_the_input_ends():

@@ -18,6 +18,7 @@ Sizes = tuple[int, ...]
 #: first three must be odd and even, or n // 2 * 2 is n - 1.
 _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
 _SMALL_FOR_ODD = (4, 5, 13, 3, 7, 6, 9, 2, 11)
+_SMALL_FOR_5 = (4, 7, 13, 3, 6, 9, 2, 11)
 
 #: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
 #: at and after the multiples of 2, 3 and 4; and some that are far from these.
@@ -32,15 +33,16 @@ _ATTEMPTS = 3
 
 def points(request: _dims.Request) -> list[list[Sizes]]:
     """The sizes for each further run, with replacements in case that the model refuses them: other
-    sizes for all symbols; if there are several, each moved alone from there; and all moved, twice.
-    The caller's own sizes are too often round: a multiple of a block, or 1."""
+    sizes for all symbols, twice; if there are several, each moved alone from the first of these,
+    and all moved once more. The caller's own sizes are too often round: a multiple of a block, or
+    1."""
     others = _others_of(request)
     together = [
         [_apart([mine[at + more :] or mine for mine in others]) for more in range(_ATTEMPTS)]
         for at in range(3)
     ]
-    if len(others) == 1:
-        return together
+    if len(others) == 1:  # of a model with many operators these, and 1, are all
+        return [together[0], together[2]] if request.sizes[0] > 1 else together
     base = together[0][0]
     alone = [
         [(*base[:i], size, *base[i + 1 :]) for size in mine[1 : 1 + _ATTEMPTS]]
@@ -50,11 +52,11 @@ def points(request: _dims.Request) -> list[list[Sizes]]:
 
 
 def further(request: _dims.Request) -> list[Sizes]:
-    """Sizes that :func:`points` had no need of; each symbol much larger than the others; 2, where
+    """More sizes, as :func:`points` has them; each symbol much larger than the others; 2, where
     parts are the smallest, and a large number."""
     others = _others_of(request)
     found = [
-        _apart([mine[at:] or mine for mine in others]) for at in range(3, max(map(len, others)))
+        _apart([mine[at:] or mine for mine in others]) for at in range(1, max(map(len, others)))
     ]
     if len(others) > 1:
         found += [_towering(others, i) for i in range(len(others))]
@@ -163,7 +165,7 @@ def _others(dim: _dims.Dim, size: int) -> list[int]:
     step = dim.multiple_of
     units = size // step
     if units < 8:
-        near = [*(_SMALL_FOR_ODD if units % 2 else _SMALL)]
+        near = [*(_SMALL_FOR_5 if units == 5 else _SMALL_FOR_ODD if units % 2 else _SMALL)]
     elif units < 32:
         near = [units + 3, units - 1, 3 * units + 2, units + 5, units - 3, units + 2, units - 2]
     else:

@@ -509,10 +509,8 @@ class _Twins:
 
 
 def _are_few(runs: Sequence[Run]) -> bool:
-    """Whether some symbol had fewer sizes beside 1 than are usual: the model refused others."""
-    return any(
-        len({*sizes} - {1}) <= _LEAST for sizes in zip(*(r.sizes for r in runs), strict=True)
-    )
+    """Whether some symbol had fewer sizes beside 1 than speak for a graph."""
+    return any(len({*sizes} - {1}) < _LEAST for sizes in zip(*(r.sizes for r in runs), strict=True))
 
 
 def _signature(run: Run) -> tuple[str, ...]:

@@ -527,16 +527,21 @@ value_roll(toffee_lowering *lo, toffee_value *value, int64_t axis, int64_t shift
     int64_t size = toffee_value_dim(value, (int32_t)axis);
     toffee_value *parts[2] = {NULL};
     toffee_range range = {.axis = axis, .step = 1};
+    bool is_formula = lo->is_twin && shift >= -size && shift <= size;
 
     *out = value;
-    if (size == 0 || shift % size == 0) {
+    if (size == 0 || (shift % size == 0 && !is_formula)) {
         return TOFFEE_OK;
     }
-    range.start = shift < 0 ? -shift % size : -(shift % size); /* says how far, not the size */
-    if (lo->is_twin && shift > 0) {
-        range.start += size; /* -0 would be all, where at another size it is no shift */
+    if (is_formula) {
+        /* The same formulas at all sizes, also where nothing moves: -0 would not be the end. */
+        range.start = shift < 0 ? -shift : size - shift;
+        shift += shift < 0 ? size : 0;
     }
-    shift = (shift % size + size) % size;
+    else {
+        range.start = shift < 0 ? -shift % size : -(shift % size); /* says how far, not the size */
+        shift = (shift % size + size) % size;
+    }
     range.count = shift;
     TOFFEE_RETURN_IF_ERROR(toffee_slice(lo, value, &range, 1, &parts[0], st));
     range.start = 0;

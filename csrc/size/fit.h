@@ -20,8 +20,9 @@
  *   e % d, -e % d                                     3
  *   (e + b) % d + c                                   4, and the whole range must be seen
  *   max(e, f), min(e, f)                              two where each is greater
- *   max(e//d + b, c) and with ceil; min               three before the bend and two behind, where 1
- *                                                     alone suffices as the least; one d only
+ *   max(e//d + b, c), with ceil, with -e; min         three where it moves (e and c alone: two) and
+ *                                                     two where it is c; n = 1 is enough for one
+ *                                                     side, being the least there is; one d only
  *   (e - 1)//p*p, e less that; p is ceil(e/d) or      4, one d only
  *   max(e//d, 1): the last of equal parts
  *   e * any of these; e + q, e - q, q - e, q being a quotient or remainder
@@ -32,7 +33,7 @@
  * nothing but as a hint that is the answer itself. Which of two forms that agree at all points is
  * meant cannot be told; points must be chosen so that the usual ones do not agree: each symbol odd
  * and even, and at 0, 1 and d - 1 past a multiple of the divisors that are to be told (see
- * toffee/_sizes.py). */
+ * toffee/_size_choice.py). */
 #ifndef TOFFEE_SIZE_FIT_H
 #define TOFFEE_SIZE_FIT_H
 

@@ -86,6 +86,18 @@ fit_one_of(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr *
     return TOFFEE_OK;
 }
 
+/* Whether EXPR is a symbol or a product of some, and so never less than 1. */
+static bool
+is_product_of_symbols(const toffee_expr *expr)
+{
+    bool is_product = expr->n == 1 && expr->terms[0].n != 0 && expr->terms[0].coefficient == 1;
+
+    for (size_t i = 0; is_product && i < expr->terms[0].n; i++) {
+        is_product = expr->terms[0].atoms[i]->kind == TOFFEE_ATOM_SYMBOL;
+    }
+    return is_product;
+}
+
 /* max(Q + *B, *C) or, without IS_MAX, min of these, where Q rises with E; both numbers are read off
  * the ends. */
 static bool
@@ -100,8 +112,7 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
     size_t enough = 0;
     bool has_one = false;
     bool one_is_bent = false;
-    bool is_symbol = expr->n == 1 && expr->terms[0].n == 1 && expr->terms[0].coefficient == 1 &&
-                     expr->terms[0].atoms[0]->kind == TOFFEE_ATOM_SYMBOL;
+    bool is_symbol = is_product_of_symbols(expr);
     bool bare = true;
     int64_t *line = row + n;
     int64_t *bound = row + 2 * n;
@@ -137,10 +148,10 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
     return n_straight >= enough && n_bent >= 2;
 }
 
-/* max(e // d + b, c), also with the ceiling, and min of these. Where several divisors would do,
- * none is taken. */
+/* SIGN * V is max(e // d + b, c), also with the ceiling, or min of these. Where several divisors
+ * would do, none is taken. */
 static toffee_code
-fit_bounded(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr **out)
+fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, int64_t *row, const toffee_expr **out)
 {
     size_t n = f->pool->n_points;
     int64_t *q = row + 3 * n;
@@ -159,7 +170,7 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr 
             int64_t c = 0;
 
             if (row_quotient(n, e->samples, d, is_ceiling, q) &&
-                is_clamped(n, v, e, q, is_max, row, &b, &c) && (d > 1 || !is_ceiling)) {
+                is_clamped(n, v, e, q, is_max, row, &b, &c)) {
                 n_fits++;
                 best[0] = d;
                 best[1] = b;
@@ -172,10 +183,11 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr 
             const toffee_expr *line = NULL;
 
             TOFFEE_RETURN_IF_ERROR(make_quotient(f, e, best[0], best_is_ceiling, &line));
-            TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, line, 1, 1, best[1], &line));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, best[2], &number, f->st));
-            TOFFEE_RETURN_IF_ERROR(is_max ? toffee_expr_max(f->pool, line, number, out, f->st)
-                                          : toffee_expr_min(f->pool, line, number, out, f->st));
+            TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, line, sign, 1, sign * best[1], &line));
+            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, sign * best[2], &number, f->st));
+            TOFFEE_RETURN_IF_ERROR(is_max == (sign > 0)
+                                       ? toffee_expr_max(f->pool, line, number, out, f->st)
+                                       : toffee_expr_min(f->pool, line, number, out, f->st));
         }
     }
     return TOFFEE_OK;
@@ -184,17 +196,26 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr 
 toffee_code
 toffee_fit_clamp(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
 {
+    size_t n = f->pool->n_points;
     int64_t *rows = NULL;
+    int64_t *negative = NULL;
 
-    if (toffee_row_distinct(f->pool->n_points, v) < 2) {
+    if (toffee_row_distinct(n, v) < 2) {
         return TOFFEE_OK;
     }
-    rows = toffee_arena_calloc(f->pool->arena, 4 * f->pool->n_points, sizeof(*rows));
+    rows = toffee_arena_calloc(f->pool->arena, 5 * n, sizeof(*rows));
     if (rows == NULL) {
         return toffee_fail_nomem(f->st);
     }
+    negative = rows + 4 * n; /* of 0 so far */
     TOFFEE_RETURN_IF_ERROR(fit_one_of(f, v, rows, out));
-    return *out == NULL ? fit_bounded(f, v, rows, out) : TOFFEE_OK;
+    if (*out == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, v, 1, rows, out));
+    }
+    if (*out == NULL && toffee_row_add(n, negative, -1, v, negative)) {
+        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, negative, -1, rows, out));
+    }
+    return TOFFEE_OK;
 }
 
 /* ---- parts ------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def _transformers(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
 # ---- images --------------------------------------------------------------------------------------
 
 _BATCHES = _zip(batch=(1, 2, 5, 7, 10, 14))
-_BATCHES_OF_VIDEO = _zip(batch=(1, 5, 2, 4, 7))  # they are large
+_BATCHES_OF_CLIPS = _zip(batch=(1, 5, 2, 4, 7))  # those of 224 × 224
 
 _OF_IMAGES = _zip(
     batch=(1, 2, 5, 7, 6, 4), height=(72, 129, 66, 90, 77, 100), width=(104, 80, 150, 75, 64, 70)
@@ -135,8 +135,8 @@ def _of_image(name: str, axis: int, size: int) -> str:
 
 def _torchvision(cases: Mapping[str, Case]) -> Iterator[tuple[str, Dynamic]]:
     for name, case in cases.items():
-        clip = case.args[0](torch.Generator()).dim() == 5
-        batches = _BATCHES_OF_VIDEO if clip else _BATCHES
+        is_large = case.args[0](torch.Generator()).numel() > 2_000_000
+        batches = _BATCHES_OF_CLIPS if is_large else _BATCHES
         yield name, Dynamic(case, _of_batch, batches, enough=len(batches))
     for name, case in cases.items():
         if name.startswith(_LARGE) and "(" not in name:

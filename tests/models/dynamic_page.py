@@ -22,10 +22,10 @@ The models are those of [the page of fixed sizes](models.md), with random weight
 there. Models of transformers are exported with an open batch, an open length of text, and for
 decoders of their own an open length of the target; images and sound keep their size. They are run
 at five combinations of sizes, two of them short. Models of torchvision and timm are exported with a
-batch of two (video, flow and segmentation: of one) and run at 1, 2, 5, 7, 10 and 14 (video at 1, 2,
-4, 5 and 7); nets of convolutions whose head takes what there is ("any side") also with open height
-and width, at four combinations. Of the sizes, at least three of each model are such that no trace
-was made at.
+batch of two (video, flow and segmentation: of one) and run at 1, 2, 5, 7, 10 and 14 (large video at
+1, 2, 4, 5 and 7); nets of convolutions whose head takes what there is ("any side") also with open
+height and width, at four combinations. Of the sizes, at least three of each model are such that no
+trace was made at.
 
 ONNX Runtime, with its optimizations, gets arguments that were drawn anew. Each sample (slice of the
 first axis) of each output must be within 1e-3 of its own scale of what PyTorch computes (2e-2 in
