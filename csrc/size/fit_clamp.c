@@ -146,7 +146,7 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
     if (!is_max && is_symbol && bare && n_straight == 1 && e[low] == 1 && *c == 2 + *b) {
         return n_bent >= 2; /* and here, where 2 is at the bend */
     }
-    return n_straight >= enough && n_bent >= (bare ? 2 : 3);
+    return n_straight >= enough && n_bent >= (bare || (is_max && is_symbol && has_one) ? 2 : 3);
 }
 
 /* SIGN * V is max(e // d + b, c), also with the ceiling, or min of these. Where several divisors
