@@ -227,9 +227,32 @@ def check_size_program(program: SizeProgram) -> str | None:
                 for i, (result, leaf) in enumerate(zip(results, leaves, strict=True)):
                     what = f"{who}, output {i} ({program.results[i]}) at {sizes}"
                     result = as_numpy(result) if isinstance(result, torch.Tensor) else result
-                    compare(result, as_numpy(leaf), TOLERANCE, TOLERANCE, what)
+                    try:
+                        compare(result, as_numpy(leaf), TOLERANCE, TOLERANCE, what)
+                    except AssertionError:
+                        if not _is_rounding(program, sizes, seed, i, result, leaf):
+                            raise
             n_compared += 1
     return None
+
+
+def _is_rounding(
+    program: SizeProgram, sizes: dict[str, int], seed: int, i: int, result, leaf: torch.Tensor
+) -> bool:
+    """Whether RESULT is about as far from output I in float64 as LEAF, PyTorch's own in float32, is
+    itself: a softmax of scores around 1e6 has no digit that two runtimes share."""
+    if not leaf.is_floating_point() or result.shape != tuple(leaf.shape):
+        return False
+    try:
+        with torch.inference_mode():
+            inputs = (
+                t.double() if t.is_floating_point() else t for t in program.arguments(sizes, seed)
+            )
+            exact = program.module().double()(*inputs)[i]
+    except Exception:  # float32 is written into the program
+        return False
+    own = float((leaf - exact).abs().max())
+    return own > TOLERANCE and float((torch.as_tensor(result) - exact).abs().max()) < 8 * own
 
 
 def _is_tame(leaf: torch.Tensor) -> bool:

@@ -420,6 +420,13 @@ def test_what_bends_at_some_size_is_found_where_both_sides_were_seen(formula):
         assert eval(found, {}, point) == eval(formula, {}, point), found
 
 
+def test_a_bound_of_a_quotient_is_not_believed_of_two_sizes():
+    """-((n + 1)//2//4) is max(-(n//7), -4) at all of these."""
+    symbols = {"n": (10, 13, 9, 3, 6, 4, 2, 19, 11, 8, 5, 38, 37, 12, 27, 16, 1, 7)}
+    found = fit("-((n + 1)//8)", symbols)
+    assert found is None or eval(found, {}, {"n": 40}) == -5
+
+
 @settings(max_examples=200, deadline=None)
 @given(samples=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=4, max_size=4), n=trees)
 def test_numbers_of_any_magnitude_are_fitted_or_not(samples, n):

@@ -18,10 +18,12 @@ Sizes = tuple[int, ...]
 #: first three must be odd and even, or n // 2 * 2 is n - 1.
 _SMALL = (3, 5, 13, 4, 7, 6, 9, 2, 11)
 _SMALL_FOR_ODD = (4, 5, 13, 3, 7, 6, 9, 2, 11)
+_SMALL_FOR_5 = (4, 7, 13, 3, 6, 9, 2, 11)
 
 #: Sizes for models whose trace costs little, where more are looked at: both parities, and before,
-#: at and after the multiples of 2, 3 and 4; and some that are far from these.
-_MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16)
+#: at and after the multiples of 2, 3 and 4; and some that are far from these. As many as 3, 7 and 9
+#: have no divisor in common with: each symbol takes them in another order.
+_MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16, 101, 23, 59)
 
 #: How many sizes above the least are looked at where that one is special.
 _UPWARDS = 7
@@ -51,11 +53,11 @@ def points(request: _dims.Request) -> list[list[Sizes]]:
 
 
 def further(request: _dims.Request) -> list[Sizes]:
-    """Sizes that :func:`points` had no need of; each symbol much larger than the others; 2, where
+    """More sizes, as :func:`points` has them; each symbol much larger than the others; 2, where
     parts are the smallest, and a large number."""
     others = _others_of(request)
     found = [
-        _apart([mine[at:] or mine for mine in others]) for at in range(3, max(map(len, others)))
+        _apart([mine[at:] or mine for mine in others]) for at in range(1, max(map(len, others)))
     ]
     if len(others) > 1:
         found += [_towering(others, i) for i in range(len(others))]
@@ -164,7 +166,7 @@ def _others(dim: _dims.Dim, size: int) -> list[int]:
     step = dim.multiple_of
     units = size // step
     if units < 8:
-        near = [*(_SMALL_FOR_ODD if units % 2 else _SMALL)]
+        near = [*(_SMALL_FOR_5 if units == 5 else _SMALL_FOR_ODD if units % 2 else _SMALL)]
     elif units < 32:
         near = [units + 3, units - 1, 3 * units + 2, units + 5, units - 3, units + 2, units - 2]
     else:

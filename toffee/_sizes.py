@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
 import re
 import sys
@@ -42,6 +43,9 @@ _FEW_OPERATORS = 100
 
 #: Operators whose windows depend on sizes.
 _WINDOWS = re.compile(r"aten::_?adaptive_avg_pool")
+
+#: Inputs of as many elements are not grown by their values, if nobody looks at these.
+_LARGE = 1 << 15
 
 #: How many runs that did the same speak for a graph.
 _LEAST = 3
@@ -169,7 +173,7 @@ class _Twins:
         run = Run(sizes, tuple(sorted(self.sources)), skip=skip, is_any=self.is_any)
         self.before.put_back()
         torch.set_rng_state(self.dice)  # what is drawn shall not differ for being drawn later
-        args, kwargs = self._arguments(sizes)
+        args, kwargs = self._arguments(sizes, self.computes)
         self.tracer(args, kwargs, run)
         self.traced.add(sizes)
         if run.reads_values and not self.computes:  # trace() does it all over
@@ -177,15 +181,21 @@ class _Twins:
             raise DynamicShapeError(f"a value that was not computed is read at {where}")
         return run
 
-    def _arguments(self, sizes: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _arguments(
+        self, sizes: tuple[int, ...], with_values: bool = True
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The caller's arguments, or an example of the caller's, with open dimensions of SIZES."""
         for example in self.examples:
             if self._sizes_of(example) == sizes:
                 return _structure.as_they_are(example, self.kwargs)
-        tensors = _verify.copies(_verify.tensors_in((self.args, self.kwargs)))
-        changed: Any = _verify.with_tensors(
-            _structure.as_they_are(self.args, self.kwargs), resized(self.request, sizes, tensors)
+        tensors = _verify.tensors_in((self.args, self.kwargs))
+        made = resized(self.request, sizes, tensors, with_values)
+        # The model may write to its own.
+        same = iter(
+            _verify.copies([old for old, new in zip(tensors, made, strict=True) if old is new])
         )
+        made = [next(same) if old is new else new for old, new in zip(tensors, made, strict=True)]
+        changed: Any = _verify.with_tensors(_structure.as_they_are(self.args, self.kwargs), made)
         return changed[0], changed[1]
 
     def _sizes_of(self, example: tuple[Any, ...]) -> tuple[int, ...]:
@@ -509,7 +519,7 @@ class _Twins:
 
 
 def _are_few(runs: Sequence[Run]) -> bool:
-    """Whether some symbol had fewer sizes beside 1 than are usual: the model refused others."""
+    """Whether some symbol had fewer sizes beside 1 than speak for a graph."""
     return any(len({*sizes} - {1}) < _LEAST for sizes in zip(*(r.sizes for r in runs), strict=True))
 
 
@@ -541,13 +551,26 @@ def _first_that_does(
 
 
 def resized(
-    request: _dims.Request, sizes: tuple[int, ...], tensors: Sequence[torch.Tensor]
+    request: _dims.Request,
+    sizes: tuple[int, ...],
+    tensors: Sequence[torch.Tensor],
+    with_values: bool = True,
 ) -> list[torch.Tensor]:
-    """The input TENSORS with the open dimensions of REQUEST of SIZES."""
-    found = list(tensors)
+    """The input TENSORS with the open dimensions of REQUEST of SIZES. Not WITH_VALUES: large ones
+    of floats are zeros, which cost nothing."""
+    wanted = [list(tensor.shape) for tensor in tensors]
     for places, size in zip(request.places, sizes, strict=True):
         for place in places:
-            found[place.input] = _with_slices(found[place.input], place.axis, size)
+            wanted[place.input][place.axis] = size
+    found = []
+    for tensor, shape in zip(tensors, wanted, strict=True):
+        is_large = math.prod(shape) >= _LARGE and tensor.is_floating_point()
+        if is_large and not with_values and list(tensor.shape) != shape:
+            found.append(_twin.zeros(shape, tensor.dtype, tensor.device))
+            continue
+        for axis, size in enumerate(shape):
+            tensor = _with_slices(tensor, axis, size)
+        found.append(tensor)
     return found
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Hashable
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -196,6 +196,14 @@ def _geometry(tensor: torch.Tensor) -> _Geometry:
         tensor.untyped_storage().nbytes() if tensor.is_meta else tensor.numel() * tensor.itemsize
     )
     return _Geometry(tensor.size(), tensor.stride(), tensor.dtype, n_bytes)
+
+
+def zeros(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """New zeros, which are pages of their own where they are many."""
+    size = torch.Size(shape)
+    strides = torch.empty(size, device="meta").stride()
+    made = _Geometry(size, strides, dtype, size.numel() * dtype.itemsize)
+    return cast(torch.Tensor, _real(made, device))
 
 
 def _real(made: Any, device: torch.device) -> Any:

@@ -2,8 +2,9 @@
  * [Fitting] in fit.h.
  *
  * What is bounded has a bend, and is right on both sides of it only if both were seen: two sizes
- * where the bound holds and two where it does not. At its bottom one is enough: a symbol is never
- * less than 1. */
+ * where the bound holds and two where it does not, three if what is bounded is divided:
+ * -((n + 1)//8) is max(-(n//7), -4) up to 38. At its bottom one is enough: a symbol is never less
+ * than 1. */
 #include <string.h>
 
 #include "size/fit.h"
@@ -145,7 +146,7 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
     if (!is_max && is_symbol && bare && n_straight == 1 && e[low] == 1 && *c == 2 + *b) {
         return n_bent >= 2; /* and here, where 2 is at the bend */
     }
-    return n_straight >= enough && n_bent >= 2;
+    return n_straight >= enough && n_bent >= (bare || (is_max && is_symbol && has_one) ? 2 : 3);
 }
 
 /* SIGN * V is max(e // d + b, c), also with the ceiling, or min of these. Where several divisors
