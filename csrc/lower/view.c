@@ -32,6 +32,27 @@ toffee_geometry_inside(const toffee_geometry *root, const toffee_geometry *view)
 }
 
 bool
+toffee_geometry_may_overlap(const toffee_geometry *view)
+{
+    for (int32_t d = 0; d < view->rank; d++) {
+        uint64_t stride = (uint64_t)llabs(view->strides[d]);
+        uint64_t reach = 0; /* of what lies within one step of D */
+
+        for (int32_t e = 0; e < view->rank; e++) {
+            uint64_t inner = (uint64_t)llabs(view->strides[e]);
+
+            if (e != d && view->sizes[e] > 1 && (inner < stride || (inner == stride && e < d))) {
+                reach += (uint64_t)(view->sizes[e] - 1) * inner;
+            }
+        }
+        if (view->sizes[d] > 1 && reach >= stride) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 toffee_geometry_covers(const toffee_geometry *root, const toffee_geometry *view)
 {
     toffee_view_frame frame;

@@ -20,6 +20,9 @@ typedef struct {
 
 /* Same offset, sizes and strides (strides of dimensions of size 1 do not count). */
 bool toffee_geometry_equal(const toffee_geometry *a, const toffee_geometry *b);
+/* Whether several elements of the view may share a place: true for all that do, and for some that
+ * interleave. */
+bool toffee_geometry_may_overlap(const toffee_geometry *view);
 /* Whether every element of the root is one of the view's, exactly once. */
 bool toffee_geometry_covers(const toffee_geometry *root, const toffee_geometry *view);
 /* Whether the view lies inside the root's memory: each of its elements is one of the root's. */

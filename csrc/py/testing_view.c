@@ -215,14 +215,16 @@ view_facts(PyObject *self, PyObject *args)
     if (!geometries_parse(args, "iOOLOO", &dtype, &root, &view)) {
         return NULL;
     }
-    return Py_BuildValue("(NN)",
+    return Py_BuildValue("(NNN)",
                          PyBool_FromLong(toffee_geometry_inside(&root.geometry, &view.geometry)),
-                         PyBool_FromLong(toffee_geometry_covers(&root.geometry, &view.geometry)));
+                         PyBool_FromLong(toffee_geometry_covers(&root.geometry, &view.geometry)),
+                         PyBool_FromLong(toffee_geometry_may_overlap(&view.geometry)));
 }
 
 static PyMethodDef methods[] = {
     {"view_facts", view_facts, METH_VARARGS,
-     "view_facts(dtype, root_sizes, root_strides, offset, sizes, strides) -> (inside, covers)"},
+     "view_facts(dtype, root_sizes, root_strides, offset, sizes, strides) -> (inside, covers, "
+     "may overlap)"},
     {"view_read", view_read, METH_VARARGS,
      "view_read(dtype, root_sizes, root_strides, offset, sizes, strides) -> bytes\n\n"
      "ONNX model from 'root' to what the view sees of it. Strides and offset count elements."},

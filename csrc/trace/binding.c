@@ -690,7 +690,9 @@ PyToffee_Bindings_Write(PyToffee_Bindings *table, PyObject *tensor, toffee_value
         set->pending = written;
         set->pending_origin = table->lo->origin;
         if (PyToffee_LazyInfo_CopyGeometry(table->arena, &info, set->low, &set->pending_geometry) <
-            0) {
+                0 ||
+            (toffee_geometry_may_overlap(&view) &&
+             flush(table, set) < 0)) { /* refused if it does */
             return -1;
         }
     }
