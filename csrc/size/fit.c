@@ -318,16 +318,64 @@ fit_division_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const tof
     return TOFFEE_OK;
 }
 
-/* Quotients and remainders by a number. *AMBIGUOUS: several fit, none better than the others. */
+/* Sizes of no trace at which two forms are held against each other. */
+#define N_PROBES 64
+#define MAX_PROBED 8
+
+/* Whether A and B, which are the same at all points, are so at other sizes as well. What has no
+ * value there says nothing. */
+static bool
+agree(const toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b)
+{
+    const char *names[MAX_PROBED];
+    int64_t sizes[MAX_PROBED];
+    size_t n = 0;
+
+    for (size_t i = 0; i < pool->atoms.n && n < MAX_PROBED; i++) {
+        if (pool->atoms.data[i]->kind == TOFFEE_ATOM_SYMBOL) {
+            names[n++] = pool->atoms.data[i]->name;
+        }
+    }
+    for (int64_t probe = 0; probe < N_PROBES && a != b; probe++) {
+        int64_t left = 0;
+        int64_t right = 0;
+
+        for (size_t i = 0; i < n; i++) { /* from 2 to 193, each symbol in another order */
+            sizes[i] = 2 + (3 * probe * (int64_t)(i + 1) + 7 * (int64_t)i) % (3 * N_PROBES);
+        }
+        if (toffee_expr_eval(a, names, sizes, n, &left) &&
+            toffee_expr_eval(b, names, sizes, n, &right) && left != right) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* *OUT becomes FOUND, a form that fits all points, if it is the first; one that is something else
+ * than another at other sizes sets *AMBIGUOUS. NULL: there is none. */
+static void
+take(const toffee_exprs *pool, const toffee_expr *found, bool *ambiguous, const toffee_expr **out)
+{
+    if (found != NULL && *out != NULL) {
+        *ambiguous = *ambiguous || !agree(pool, *out, found);
+    }
+    *out = *out != NULL ? *out : found;
+}
+
+/* Quotients and remainders by a number. *AMBIGUOUS: several fit, none better than the others.
+ * *IS_USUAL: the floor or the ceiling, or a remainder, of a base itself. */
 static toffee_code
 fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool *ambiguous,
-             const toffee_expr **out)
+             bool *is_usual, const toffee_expr **out)
 {
     size_t n = f->n + (nested ? 0 : f->pool->pairs.n);
+    bool differs = false;
 
+    *is_usual = false;
     *ambiguous = false;
-    for (size_t i = 0; i < n && *out == NULL; i++) {
+    for (size_t i = 0; i < n; i++) {
         toffee_division found = {0, 0, 0, 0, false};
+        bool unclear = false;
         const toffee_expr *e = i < f->n ? f->bases[i] : f->pool->pairs.data[i - f->n];
         const toffee_expr *by = NULL;
         size_t distinct = toffee_row_distinct(f->pool->n_points, e->samples);
@@ -335,17 +383,22 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
         /* What takes four values to believe is not believed of a part. */
         distinct = (nested || i >= f->n) && distinct > 3 ? 3 : distinct;
         toffee_fit_division(v, e->samples, f->pool->n_points, distinct, row, &found);
-        *ambiguous = *ambiguous || found.is_ambiguous;
+        unclear = found.is_ambiguous && *out == NULL;
+        *ambiguous = *ambiguous || unclear;
         if (found.d == 0) {
             continue;
         }
         TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, found.a, 1, found.b, &e));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, found.d, &by, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, &e, f->st));
-        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, found.c, 1, 0, out)
+        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, found.c, 1, 0, &e)
                                          : TOFFEE_OK);
+        if (*out == NULL) {
+            *is_usual = found.a == 1 && (found.b == 0 || found.b == found.d - 1);
+        }
+        take(f->pool, e, &differs, out);
     }
-    for (size_t i = 0; i < 2 * f->n && *out == NULL; i++) {
+    for (size_t i = 0; i < 2 * f->n; i++) {
         const toffee_expr *e = f->bases[i / 2];
         const toffee_expr *by = NULL;
         int64_t sign = i % 2 == 0 ? 1 : -1;
@@ -359,8 +412,16 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
         TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, sign, 1, found.k, &e));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, found.d, &by, f->st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_remainder(f->pool, e, by, &e, f->st));
-        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, 1, 1, found.c, out)
+        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, 1, 1, found.c, &e)
                                          : TOFFEE_OK);
+        if (*out == NULL) {
+            *is_usual = found.k == 0;
+        }
+        take(f->pool, e, &differs, out);
+    }
+    if (differs) {
+        *ambiguous = true;
+        *out = NULL;
     }
     return TOFFEE_OK;
 }
@@ -388,11 +449,12 @@ fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr
     }
     if (*out == NULL && depth == 0) { /* -(n // 3) */
         bool ambiguous = false;
+        bool usual = false;
 
         memset(other, 0, f->pool->n_points * sizeof(*other));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
         if (toffee_row_add(f->pool->n_points, other, -1, v, row)) {
-            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &rest));
+            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &usual, &rest));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, rest, out, f->st));
         }
     }
@@ -401,13 +463,14 @@ fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr
         int64_t of_v = sides[i % TOFFEE_COUNTOF(sides)].of_v;
         int64_t of_base = sides[i % TOFFEE_COUNTOF(sides)].of_base;
         bool ambiguous = false;
+        bool usual = false;
 
         /* Only quotients and remainders: sums and products were looked for as a whole. */
         rest = NULL;
         memset(other, 0, f->pool->n_points * sizeof(*other));
         if (toffee_row_add(f->pool->n_points, other, of_v, v, row) &&
             toffee_row_add(f->pool->n_points, row, of_base, base->samples, row)) {
-            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &rest));
+            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &usual, &rest));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, rest, -of_base, base, &rest, f->st));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, of_v, rest, out, f->st));
@@ -421,7 +484,10 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
 {
     int64_t *row = f->pool->rows[depth * ROWS_PER_DEPTH + 1];
     int64_t *other = f->pool->rows[depth * ROWS_PER_DEPTH + 2];
+    const toffee_expr *bounded = NULL;
     bool ambiguous = false;
+    bool divided = false;
+    bool usual = false;
 
     *out = NULL;
     if (toffee_row_constant(f->pool->n_points, v)) {
@@ -453,10 +519,13 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
         TOFFEE_RETURN_IF_ERROR(fit_division_by_size(f, v, row, out));
     }
     if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(fit_division(f, v, depth > 0, row, &ambiguous, out));
+        TOFFEE_RETURN_IF_ERROR(fit_division(f, v, depth > 0, row, &ambiguous, &usual, out));
+        divided = *out != NULL && !usual;
     }
-    if (*out == NULL && !ambiguous) {
-        TOFFEE_RETURN_IF_ERROR(toffee_fit_clamp(f, v, out));
+    if (!ambiguous && (*out == NULL || divided)) { /* (n + 11)//14 may be max(size//3, 1) */
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_clamp(f, v, divided, &bounded));
+        take(f->pool, bounded, &ambiguous, out);
+        *out = ambiguous ? NULL : *out;
     }
     if (*out == NULL && !ambiguous) {
         TOFFEE_RETURN_IF_ERROR(toffee_fit_last_part(f, v, row, out));

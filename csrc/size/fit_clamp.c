@@ -100,10 +100,10 @@ is_product_of_symbols(const toffee_expr *expr)
 }
 
 /* max(Q + *B, *C) or, without IS_MAX, min of these, where Q rises with E; both numbers are read off
- * the ends. */
+ * the ends. IS_DOUBT: it may be; else enough is seen of both. */
 static bool
 is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q, bool is_max,
-           int64_t *row, int64_t *b, int64_t *c)
+           bool is_doubt, int64_t *row, int64_t *b, int64_t *c)
 {
     const int64_t *e = expr->samples;
     size_t low = 0;
@@ -140,6 +140,9 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
                         : count_above(n, q, bound, line, row, &has_one);
     n_bent = is_max ? count_above(n, e, bound, line, row, &has_one)
                     : count_above(n, e, line, bound, row, &one_is_bent);
+    if (is_doubt) {
+        return n_straight >= 4 && n_bent >= 1;
+    }
     if (is_max && is_symbol && has_one && n_bent == 1) {
         return n_straight >= enough; /* 1 is alone below the bend, where no other size can be */
     }
@@ -150,9 +153,10 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
 }
 
 /* SIGN * V is max(e // d + b, c), also with the ceiling, or min of these. Where several divisors
- * would do, none is taken. */
+ * would do, none is taken, but in doubt. */
 static toffee_code
-fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, int64_t *row, const toffee_expr **out)
+fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, bool is_doubt, int64_t *row,
+            const toffee_expr **out)
 {
     size_t n = f->pool->n_points;
     int64_t *q = row + 3 * n;
@@ -171,7 +175,7 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, int64_t *row, cons
             int64_t c = 0;
 
             if (row_quotient(n, e->samples, d, is_ceiling, q) &&
-                is_clamped(n, v, e, q, is_max, row, &b, &c)) {
+                is_clamped(n, v, e, q, is_max, is_doubt, row, &b, &c)) {
                 n_fits++;
                 best[0] = d;
                 best[1] = b;
@@ -179,7 +183,7 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, int64_t *row, cons
                 best_is_ceiling = is_ceiling;
             }
         }
-        if (n_fits == 1) {
+        if (n_fits == 1 || (n_fits > 1 && is_doubt)) {
             const toffee_expr *number = NULL;
             const toffee_expr *line = NULL;
 
@@ -195,7 +199,7 @@ fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, int64_t *row, cons
 }
 
 toffee_code
-toffee_fit_clamp(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
+toffee_fit_clamp(toffee_fitter *f, const int64_t *v, bool is_doubt, const toffee_expr **out)
 {
     size_t n = f->pool->n_points;
     int64_t *rows = NULL;
@@ -211,10 +215,10 @@ toffee_fit_clamp(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
     negative = rows + 4 * n; /* of 0 so far */
     TOFFEE_RETURN_IF_ERROR(fit_one_of(f, v, rows, out));
     if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, v, 1, rows, out));
+        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, v, 1, is_doubt, rows, out));
     }
     if (*out == NULL && toffee_row_add(n, negative, -1, v, negative)) {
-        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, negative, -1, rows, out));
+        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, negative, -1, is_doubt, rows, out));
     }
     return TOFFEE_OK;
 }

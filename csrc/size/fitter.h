@@ -33,8 +33,10 @@ TOFFEE_NODISCARD toffee_code toffee_fit_bilinear(toffee_fitter *f, const int64_t
 
 /* ---- fit_clamp.c: on the same terms ---- */
 
-/* The greater or the less of two bases, or of one, or a quotient of one, and a number. */
-TOFFEE_NODISCARD toffee_code toffee_fit_clamp(toffee_fitter *f, const int64_t *v,
+/* The greater or the less of two bases, or of one, or a quotient of one, and a number. IS_DOUBT:
+ * also where too little was seen of one side to believe it, which speaks against another form that
+ * fits. */
+TOFFEE_NODISCARD toffee_code toffee_fit_clamp(toffee_fitter *f, const int64_t *v, bool is_doubt,
                                               const toffee_expr **out);
 /* Where the last part of a base begins, and how long it is, if it is cut into parts of ceil(e/d) or
  * max(e // d, 1). */
