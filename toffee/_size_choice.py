@@ -56,8 +56,10 @@ def further(request: _dims.Request) -> list[Sizes]:
     """More sizes, as :func:`points` has them; each symbol much larger than the others; 2, where
     parts are the smallest, and a large number."""
     others = _others_of(request)
+    # Each symbol begins elsewhere, and all come to all of theirs: odd, even, small and large.
     found = [
-        _apart([mine[at:] or mine for mine in others]) for at in range(1, max(map(len, others)))
+        tuple(mine[(at + 3 * i) % len(mine)] for i, mine in enumerate(others))
+        for at in range(1, max(map(len, others)))
     ]
     if len(others) > 1:
         found += [_towering(others, i) for i in range(len(others))]

@@ -32,6 +32,7 @@ from . import (
     _tracing,
     _twin,
     _verify,
+    numpy_helper,
 )
 from .backend.base import as_pairs, to_numpy
 from .errors import DynamicShapeError
@@ -130,7 +131,7 @@ class _Twins:
     named: list[str] = field(default_factory=list)  # the operators that SOURCES counts
     #: Lines that were another at a special size, in runs with the same nodes.
     suspects: tuple[_places.Place, ...] = ()
-    has_guessed: bool = False  # the graph divides sizes, as few runs as there are say how
+    has_guessed: bool = False  # the graph divides or cuts, and few runs say how
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
     traced: set[tuple[int, ...]] = field(default_factory=set)  # sizes that the model took
 
@@ -252,7 +253,8 @@ class _Twins:
         """One graph of the runs that did the same, held against the others by its results. Where
         that does not do, once more with runs at further sizes: they make out of too few that did
         the same enough of them, and tell apart numbers that were the same so far. So, too, where a
-        large model, of which few runs were made, divides its sizes or refuses some."""
+        large model, of which few runs were made, divides sizes, cuts what they are of, or refuses
+        some."""
         points = (
             [[self._sizes_of(example)] for example in self.examples]
             if self.examples
@@ -306,6 +308,7 @@ class _Twins:
             for run in runs:
                 if run not in used:
                     self._compare(graph, run, used[1])
+            self.has_guessed = self.has_guessed or _cuts(graph)
             if len(used) < len(runs):  # there, values on the way may have other sizes
                 graph.value_info = []
             return graph
@@ -521,6 +524,35 @@ class _Twins:
 def _are_few(runs: Sequence[Run]) -> bool:
     """Whether some symbol had fewer sizes beside 1 than speak for a graph."""
     return any(len({*sizes} - {1}) < _LEAST for sizes in zip(*(r.sizes for r in runs), strict=True))
+
+
+#: Operators that take a part of an axis, or put something to it, and which of their inputs says the
+#: axes; None: their attribute.
+_CUTS = {"Slice": 3, "Pad": 3, "Split": None}
+
+
+def _cuts(graph: _core.Graph) -> bool:
+    """Whether GRAPH does to an open dimension what may look the same at many sizes: of all that are
+    less than 8, x[: n // 8 * 8] is empty."""
+    shapes = {info.name: info.shape for info in (*graph.input_info, *graph.value_info)}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type not in _CUTS:
+            continue
+        name = node.input[0]
+        shape = tuple(constants[name].dims) if name in constants else shapes.get(name)
+        if shape is None:
+            return True
+        at = _CUTS[node.op_type]
+        if at is None:
+            axes = [attribute.i for attribute in node.attribute if attribute.name == "axis"]
+        elif at < len(node.input) and node.input[at] in constants:
+            axes = numpy_helper.to_array(constants[node.input[at]]).tolist()
+        else:
+            axes = list(range(len(shape)))
+        if not all(isinstance(shape[axis], int) for axis in axes):
+            return True
+    return False
 
 
 def _signature(run: Run) -> tuple[str, ...]:
