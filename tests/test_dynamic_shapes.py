@@ -820,20 +820,6 @@ def test_a_large_model_that_refuses_most_sizes_is_run_at_more_of_them(monkeypatc
             assert_right(data, forward, (torch.randn(n),))
 
 
-def test_a_large_model_that_cuts_an_open_dimension_is_run_at_more_sizes(monkeypatch):
-    """At all of the first sizes but one the parts are empty."""
-
-    def forward(x, y):
-        blocks = x.repeat_interleave(len(y), 0)
-        return blocks[: len(x) * len(y) // 64 * 64] * 2
-
-    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
-    dims = {"x": {0: "m"}, "y": {0: "n"}}
-    data = exported(forward, (torch.randn(5, 2), torch.randn(3)), dims)
-    for m, n in ((2, 9), (8, 8), (16, 8), (40, 3), (7, 25)):
-        assert_right(data, forward, (torch.randn(m, 2), torch.randn(n)))
-
-
 def test_symbols_that_must_be_equal_are_named():
     def forward(x, y):
         return x + y

@@ -82,6 +82,20 @@ def test_a_threshold_below_the_largest_size_that_is_run_is_refused_or_right(base
     assert check_size_program(program_of("v = x[:5] * 2", base=base, has_threshold=True)) is None
 
 
+def test_a_large_model_that_cuts_an_open_dimension_is_right_or_refused(monkeypatch):
+    """Up to 7 the part is empty, and nothing moves that could be looked at."""
+    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
+    lines = (
+        "v = y[torch.arange(x.shape[1]) // 2]",
+        "v = v.repeat_interleave(x.shape[1], 2)",
+        "v = v[:, : v.shape[1] // 8 * 8]",
+        "v = v[:, :, torch.arange(v.size(2)) // 2]",
+        "v[::3] = v[::3] * x.shape[2]",
+    )
+    inputs = (Input("x", (3, "m", 4)), Input("y", ("m", "n", 4)))
+    check_size_program(SizeProgram(inputs, (("n", 7), ("m", 5)), (), lines, ("v",), False))
+
+
 def test_refusal_names_the_line_and_the_sizes():
     refusal = check_size_program(program_of("v = x * 2", "if len(x) % 2:", "    v = v + 1"))
     assert refusal is not None and refusal.startswith("DynamicShapeError: ")
