@@ -216,6 +216,14 @@ def test_a_size_that_the_model_does_not_take_is_said(messages):
     assert "of other sizes (n=" in messages.text and "(RuntimeError: too long)" in messages.text
 
 
+def test_a_difference_is_rounding_only_if_it_is_small_and_like_another_that_is():
+    exact = np.full(4, 100.0, np.float32)
+    noise, more, wrong = (difference(exact + off, exact) for off in (0.2, 0.7, 3.0))
+    assert not noise.fits and more.is_like(noise) and noise.is_like(more)
+    assert not difference(exact + 0.9, exact).is_like(noise)  # more than four times
+    assert not wrong.is_like(wrong)  # 3 of 100 is no rounding
+
+
 # ---- what does not fit -------------------------------------------------------------------------
 
 

@@ -54,6 +54,8 @@ TOLERANCES = {
     "float8_e5m2fnuz": 2e-1,
 }
 _LEAST_SCALE = 1e-3
+#: More than this of the largest value is no rounding, whatever it is elsewhere.
+_MOST_ROUNDING = 1e-2
 
 
 # ---- two results -------------------------------------------------------------------------------
@@ -84,6 +86,10 @@ class Difference:
     @property
     def fits(self) -> bool:
         return not self.problem and self.absolute <= self.allowed
+
+    def is_like(self, other: Difference) -> bool:
+        """Whether this is a matter of rounding if OTHER is: of the same order, and small."""
+        return self.absolute <= 4 * other.absolute and self.relative <= _MOST_ROUNDING
 
     def __str__(self) -> str:
         return self.problem or f"largest difference {self.absolute:.2g} (of {self.allowed:.2g})"
