@@ -820,6 +820,31 @@ def test_a_large_model_that_refuses_most_sizes_is_run_at_more_of_them(monkeypatc
             assert_right(data, forward, (torch.randn(n),))
 
 
+def test_a_size_of_an_output_that_is_another_at_a_special_size_is_not_declared():
+    def last(x):
+        rows = x[-2:].reshape(-1, 4)
+        return torch.cat(rows.chunk(2)[::-1]), x * 2
+
+    data = exported(last, torch.randn(5, 4), "n", input_names=["x"])
+    for n in (1, 2, 9):
+        assert_right(data, last, (torch.randn(n, 4),))
+    shapes = [info.shape for info in toffee.loads(data).output_info]
+    assert shapes == [(None, 4), ("n", 4)]
+
+
+def test_what_a_normalization_hides_in_most_values_is_found():
+    """With one row nothing is written; normalized pairs are 1 and -1 either way."""
+
+    def program(x):
+        pairs = x[:, :, :2] * 1
+        pairs[:, :, -1 : len(x)] = 0.5
+        return F.layer_norm(pairs, (2,))
+
+    x = torch.randn(3, 4, 4)
+    with pytest.raises(toffee.DynamicShapeError, match="n=1"):
+        exported(program, x, "n", input_names=["x"])
+
+
 def test_symbols_that_must_be_equal_are_named():
     def forward(x, y):
         return x + y
