@@ -322,11 +322,10 @@ fit_division_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const tof
 #define N_PROBES 64
 #define MAX_PROBED 8
 
-/* Whether A and B, which are the same at all points, are so at other sizes as well. What has no
- * value there says nothing. */
-static bool
-agree(const toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b)
+bool
+toffee_fitter_agree(const toffee_fitter *f, const toffee_expr *a, const toffee_expr *b)
 {
+    const toffee_exprs *pool = f->pool;
     const char *names[MAX_PROBED];
     int64_t sizes[MAX_PROBED];
     size_t n = 0;
@@ -335,6 +334,9 @@ agree(const toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b)
         if (pool->atoms.data[i]->kind == TOFFEE_ATOM_SYMBOL) {
             names[n++] = pool->atoms.data[i]->name;
         }
+    }
+    if (toffee_expr_has_derived(a) != toffee_expr_has_derived(b)) {
+        return false; /* only the graph knows a derived size */
     }
     for (int64_t probe = 0; probe < N_PROBES && a != b; probe++) {
         int64_t left = 0;
@@ -354,10 +356,10 @@ agree(const toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b)
 /* *OUT becomes FOUND, a form that fits all points, if it is the first; one that is something else
  * than another at other sizes sets *AMBIGUOUS. NULL: there is none. */
 static void
-take(const toffee_exprs *pool, const toffee_expr *found, bool *ambiguous, const toffee_expr **out)
+take(const toffee_fitter *f, const toffee_expr *found, bool *ambiguous, const toffee_expr **out)
 {
     if (found != NULL && *out != NULL) {
-        *ambiguous = *ambiguous || !agree(pool, *out, found);
+        *ambiguous = *ambiguous || !toffee_fitter_agree(f, *out, found);
     }
     *out = *out != NULL ? *out : found;
 }
@@ -396,7 +398,7 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
         if (*out == NULL) {
             *is_usual = found.a == 1 && (found.b == 0 || found.b == found.d - 1);
         }
-        take(f->pool, e, &differs, out);
+        take(f, e, &differs, out);
     }
     for (size_t i = 0; i < 2 * f->n; i++) {
         const toffee_expr *e = f->bases[i / 2];
@@ -417,7 +419,7 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
         if (*out == NULL) {
             *is_usual = found.k == 0;
         }
-        take(f->pool, e, &differs, out);
+        take(f, e, &differs, out);
     }
     if (differs) {
         *ambiguous = true;
@@ -484,7 +486,6 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
 {
     int64_t *row = f->pool->rows[depth * ROWS_PER_DEPTH + 1];
     int64_t *other = f->pool->rows[depth * ROWS_PER_DEPTH + 2];
-    const toffee_expr *bounded = NULL;
     bool ambiguous = false;
     bool divided = false;
     bool usual = false;
@@ -522,9 +523,12 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
         TOFFEE_RETURN_IF_ERROR(fit_division(f, v, depth > 0, row, &ambiguous, &usual, out));
         divided = *out != NULL && !usual;
     }
-    if (!ambiguous && (*out == NULL || divided)) { /* (n + 11)//14 may be max(size//3, 1) */
-        TOFFEE_RETURN_IF_ERROR(toffee_fit_clamp(f, v, divided, &bounded));
-        take(f->pool, bounded, &ambiguous, out);
+    if (*out == NULL && !ambiguous) {
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_clamp(f, v, out));
+        divided = *out != NULL;
+    }
+    if (divided) { /* (n + 11)//14 may be max(size//3, 1) */
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_doubt(f, v, *out, &ambiguous));
         *out = ambiguous ? NULL : *out;
     }
     if (*out == NULL && !ambiguous) {

@@ -152,54 +152,82 @@ is_clamped(size_t n, const int64_t *v, const toffee_expr *expr, const int64_t *q
     return n_straight >= enough && n_bent >= (bare || (is_max && is_symbol && has_one) ? 2 : 3);
 }
 
-/* SIGN * V is max(e // d + b, c), also with the ceiling, or min of these. Where several divisors
- * would do, none is taken, but in doubt. */
+/* SIGN times the greater (IS_MAX) or the less of e // d + b, also with the ceiling, and c. */
+typedef struct {
+    const toffee_expr *e;
+    int64_t d, b, c, sign;
+    bool is_ceiling;
+    bool is_max;
+} bounded;
+
 static toffee_code
-fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, bool is_doubt, int64_t *row,
-            const toffee_expr **out)
+make_bounded(toffee_fitter *f, const bounded *found, const toffee_expr **out)
+{
+    int64_t sign = found->sign;
+    const toffee_expr *number = NULL;
+    const toffee_expr *line = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(make_quotient(f, found->e, found->d, found->is_ceiling, &line));
+    TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, line, sign, 1, sign * found->b, &line));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, sign * found->c, &number, f->st));
+    return found->is_max == (sign > 0) ? toffee_expr_max(f->pool, line, number, out, f->st)
+                                       : toffee_expr_min(f->pool, line, number, out, f->st);
+}
+
+/* *DIFFERS becomes true if FOUND, which may be what was seen, is something else than AGAINST at
+ * other sizes. */
+static toffee_code
+doubt(toffee_fitter *f, const bounded *found, const toffee_expr *against, bool *differs)
+{
+    const toffee_expr *other = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(make_bounded(f, found, &other));
+    *differs = *differs || (other != NULL && !toffee_fitter_agree(f, against, other));
+    return TOFFEE_OK;
+}
+
+/* SIGN * V is bounded. Where several divisors would do, none is taken. With AGAINST nothing is
+ * taken, and *DIFFERS is set by any form that may be. */
+static toffee_code
+fit_bounded(toffee_fitter *f, const int64_t *v, int64_t sign, const toffee_expr *against,
+            int64_t *row, bool *differs, const toffee_expr **out)
 {
     size_t n = f->pool->n_points;
     int64_t *q = row + 3 * n;
 
-    for (size_t i = 0; i < 2 * (f->n + f->pool->pairs.n) && *out == NULL; i++) {
+    for (size_t i = 0; i < 2 * (f->n + f->pool->pairs.n) && *out == NULL && !*differs; i++) {
         const toffee_expr *e = i / 2 < f->n ? f->bases[i / 2] : f->pool->pairs.data[i / 2 - f->n];
-        bool is_max = i % 2 == 0;
-        int64_t best[3] = {0, 0, 0}; /* divisor, b, c */
-        bool best_is_ceiling = false;
+        bounded best = {0};
         size_t n_fits = 0;
 
-        for (int64_t k = 1; k < 2 * MAX_DIVISOR; k++) {
-            int64_t d = k / 2 + 1;
-            bool is_ceiling = k % 2 == 0;
-            int64_t b = 0;
-            int64_t c = 0;
+        for (int64_t k = 1; k < 2 * MAX_DIVISOR && !*differs; k++) {
+            bounded found = {.e = e,
+                             .d = k / 2 + 1,
+                             .sign = sign,
+                             .is_ceiling = k % 2 == 0,
+                             .is_max = i % 2 == 0};
 
-            if (row_quotient(n, e->samples, d, is_ceiling, q) &&
-                is_clamped(n, v, e, q, is_max, is_doubt, row, &b, &c)) {
-                n_fits++;
-                best[0] = d;
-                best[1] = b;
-                best[2] = c;
-                best_is_ceiling = is_ceiling;
+            if (!row_quotient(n, e->samples, found.d, found.is_ceiling, q) ||
+                !is_clamped(n, v, e, q, found.is_max, against != NULL, row, &found.b, &found.c)) {
+                continue;
+            }
+            n_fits++;
+            best = found;
+            if (against != NULL) {
+                TOFFEE_RETURN_IF_ERROR(doubt(f, &found, against, differs));
             }
         }
-        if (n_fits == 1 || (n_fits > 1 && is_doubt)) {
-            const toffee_expr *number = NULL;
-            const toffee_expr *line = NULL;
-
-            TOFFEE_RETURN_IF_ERROR(make_quotient(f, e, best[0], best_is_ceiling, &line));
-            TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, line, sign, 1, sign * best[1], &line));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, sign * best[2], &number, f->st));
-            TOFFEE_RETURN_IF_ERROR(is_max == (sign > 0)
-                                       ? toffee_expr_max(f->pool, line, number, out, f->st)
-                                       : toffee_expr_min(f->pool, line, number, out, f->st));
+        if (n_fits == 1 && against == NULL) {
+            TOFFEE_RETURN_IF_ERROR(make_bounded(f, &best, out));
         }
     }
     return TOFFEE_OK;
 }
 
-toffee_code
-toffee_fit_clamp(toffee_fitter *f, const int64_t *v, bool is_doubt, const toffee_expr **out)
+/* toffee_fit_clamp; with AGAINST only whether another form may be. */
+static toffee_code
+fit_clamp(toffee_fitter *f, const int64_t *v, const toffee_expr *against, bool *differs,
+          const toffee_expr **out)
 {
     size_t n = f->pool->n_points;
     int64_t *rows = NULL;
@@ -213,14 +241,32 @@ toffee_fit_clamp(toffee_fitter *f, const int64_t *v, bool is_doubt, const toffee
         return toffee_fail_nomem(f->st);
     }
     negative = rows + 4 * n; /* of 0 so far */
-    TOFFEE_RETURN_IF_ERROR(fit_one_of(f, v, rows, out));
-    if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, v, 1, is_doubt, rows, out));
+    if (against == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_one_of(f, v, rows, out));
     }
-    if (*out == NULL && toffee_row_add(n, negative, -1, v, negative)) {
-        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, negative, -1, is_doubt, rows, out));
+    if (*out == NULL) {
+        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, v, 1, against, rows, differs, out));
+    }
+    if (*out == NULL && !*differs && toffee_row_add(n, negative, -1, v, negative)) {
+        TOFFEE_RETURN_IF_ERROR(fit_bounded(f, negative, -1, against, rows, differs, out));
     }
     return TOFFEE_OK;
+}
+
+toffee_code
+toffee_fit_clamp(toffee_fitter *f, const int64_t *v, const toffee_expr **out)
+{
+    bool differs = false;
+
+    return fit_clamp(f, v, NULL, &differs, out);
+}
+
+toffee_code
+toffee_fit_doubt(toffee_fitter *f, const int64_t *v, const toffee_expr *found, bool *differs)
+{
+    const toffee_expr *none = NULL;
+
+    return fit_clamp(f, v, found, differs, &none);
 }
 
 /* ---- parts ------------------------------------------------------------------------------------

@@ -20,6 +20,11 @@ typedef struct {
 TOFFEE_NODISCARD toffee_code toffee_fitter_scaled(toffee_fitter *f, const toffee_expr *e, int64_t a,
                                                   int64_t d, int64_t b, const toffee_expr **out);
 
+/* Whether A and B, which are the same at all points, are so at other sizes as well. What has no
+ * value there says nothing, but that only one of them is of a derived size. */
+TOFFEE_NODISCARD bool toffee_fitter_agree(const toffee_fitter *f, const toffee_expr *a,
+                                          const toffee_expr *b);
+
 /* ---- fit_sum.c: *OUT stays NULL where nothing fits V. ROW has room for a number at each point and
  * is overwritten. Errors: NOMEM. ---- */
 
@@ -33,11 +38,13 @@ TOFFEE_NODISCARD toffee_code toffee_fit_bilinear(toffee_fitter *f, const int64_t
 
 /* ---- fit_clamp.c: on the same terms ---- */
 
-/* The greater or the less of two bases, or of one, or a quotient of one, and a number. IS_DOUBT:
- * also where too little was seen of one side to believe it, which speaks against another form that
- * fits. */
-TOFFEE_NODISCARD toffee_code toffee_fit_clamp(toffee_fitter *f, const int64_t *v, bool is_doubt,
+/* The greater or the less of two bases, or of one, or a quotient of one, and a number. */
+TOFFEE_NODISCARD toffee_code toffee_fit_clamp(toffee_fitter *f, const int64_t *v,
                                               const toffee_expr **out);
+/* *DIFFERS becomes true where a bounded quotient, of which too little may have been seen to believe
+ * it, fits V as well as FOUND and is something else at other sizes. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_fit_doubt(toffee_fitter *f, const int64_t *v,
+                                              const toffee_expr *found, bool *differs);
 /* Where the last part of a base begins, and how long it is, if it is cut into parts of ceil(e/d) or
  * max(e // d, 1). */
 TOFFEE_NODISCARD toffee_code toffee_fit_last_part(toffee_fitter *f, const int64_t *v, int64_t *row,
