@@ -503,7 +503,7 @@ class _Twins:
             inputs = _verify.copies(_verify.tensors_in(arguments))  # the model may write to its own
             self.tracer(*arguments, whole)
         expected = _verify.tensors_in(whole.output)
-        with backend.prepare(graph) as rep:
+        with backend.TorchRep(graph, "CPU", shares=True) as rep:
             results = list(rep.run(inputs))
         found = [
             _verify.difference(result, as_pairs(to_numpy(tensor)))

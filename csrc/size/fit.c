@@ -431,6 +431,25 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
 static toffee_code fit_whole(toffee_fitter *f, const int64_t *v, size_t depth,
                              const toffee_expr **out);
 
+/* -(n // 3) */
+static toffee_code
+fit_negative(toffee_fitter *f, const int64_t *v, int64_t *row, int64_t *other,
+             const toffee_expr **out)
+{
+    const toffee_expr *rest = NULL;
+    const toffee_expr *zero = NULL;
+    bool ambiguous = false;
+    bool usual = false;
+
+    memset(other, 0, f->pool->n_points * sizeof(*other));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
+    if (toffee_row_add(f->pool->n_points, other, -1, v, row)) {
+        TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &usual, &rest));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, rest, out, f->st));
+    }
+    return TOFFEE_OK;
+}
+
 /* A base times what can be fitted; and base + rest, rest - base, base - rest. */
 static toffee_code
 fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **out)
@@ -449,16 +468,8 @@ fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr
             TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(f->pool, f->bases[i], rest, out, f->st));
         }
     }
-    if (*out == NULL && depth == 0) { /* -(n // 3) */
-        bool ambiguous = false;
-        bool usual = false;
-
-        memset(other, 0, f->pool->n_points * sizeof(*other));
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
-        if (toffee_row_add(f->pool->n_points, other, -1, v, row)) {
-            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &usual, &rest));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, rest, out, f->st));
-        }
+    if (*out == NULL && depth == 0) {
+        TOFFEE_RETURN_IF_ERROR(fit_negative(f, v, row, other, out));
     }
     for (size_t i = 0; i < TOFFEE_COUNTOF(sides) * f->n && *out == NULL && depth == 0; i++) {
         const toffee_expr *base = f->bases[i / TOFFEE_COUNTOF(sides)];
@@ -528,7 +539,11 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
         divided = *out != NULL;
     }
     if (divided) { /* (n + 11)//14 may be max(size//3, 1) */
+        const toffee_expr *negative = NULL;
+
         TOFFEE_RETURN_IF_ERROR(toffee_fit_doubt(f, v, *out, &ambiguous));
+        TOFFEE_RETURN_IF_ERROR(fit_negative(f, v, row, other, &negative));
+        take(f, negative, &ambiguous, out);
         *out = ambiguous ? NULL : *out;
     }
     if (*out == NULL && !ambiguous) {

@@ -105,10 +105,12 @@ class TorchRep(base.Rep):
         What runs; on the device of the rep.
     """
 
-    def __init__(self, graph: Graph, device: str) -> None:
+    def __init__(self, graph: Graph, device: str, shares: bool = False) -> None:
+        """SHARES: parameters are not copied, so GRAPH and the model that it is of must not be
+        changed as long as this is used."""
         parsed, self._torch_device = _device(device)
         super().__init__(graph, parsed)
-        self.module: GraphModule | None = to_module(graph).to(self._torch_device)
+        self.module: GraphModule | None = GraphModule(graph, shares).to(self._torch_device)
         self._lasting = _memory(self.module.lasting(self._torch_device))
 
     def _feed(self, spec: base.InputSpec, value: Any, sizes: Sizes) -> Any:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import mmap
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,10 +61,18 @@ class _PrivateFiles:
         return raw.view(source.dtype).reshape(source.shape)
 
 
-def _weights(graph: Graph, names: set[str]) -> dict[str, torch.Tensor]:
-    """The initializers of GRAPH called NAMES as tensors that may be written to."""
+def _weights(graph: Graph, names: set[str], shares: bool) -> dict[str, torch.Tensor]:
+    """The initializers of GRAPH called NAMES as tensors that may be written to; those of the graph
+    itself, which may not, where it SHARES them."""
     tensors = [tensor for tensor in graph.initializer if tensor.name in names]
     arrays = [tensor.numpy() for tensor in tensors]
+    if shares:
+        with warnings.catch_warnings():  # of arrays that are not writable
+            warnings.simplefilter("ignore", UserWarning)
+            return {
+                tensor.name: values.from_numpy(array)
+                for tensor, array in zip(tensors, arrays, strict=True)
+            }
     files = _PrivateFiles()
     return {
         tensor.name: values.from_numpy(files.array(array, part))
@@ -123,11 +132,11 @@ class GraphModule(torch.nn.Module):
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, shares: bool = False) -> None:
         super().__init__()
         base.check_is_graph(graph)
         names = _state_names(graph)
-        weights = _weights(graph, set(names))
+        weights = _weights(graph, set(names), shares)
         statistics = _statistics(graph)
         for name in names:
             trainable = weights[name].is_floating_point() and name not in statistics
