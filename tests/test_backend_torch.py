@@ -691,3 +691,13 @@ def test_what_is_born_on_the_host_follows_the_run_to_its_device():
         module._plan._steps[i] = step._replace(function=watched)
     assert module(torch.zeros(2, device="meta")).device.type == "meta"
     assert set(parts) == {"meta"}
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_updates_of_another_shape_are_refused_and_not_broadcast(rows):
+    node = toffee.helper.make_node("ScatterND", ["x", "i", "u"], ["y"])
+    x = np.zeros((3, 2), np.float32)
+    index = np.zeros((2 - 2 * rows, 1), np.int64)
+    updates = np.ones((1, 2), np.float32)
+    with pytest.raises(BackendError, match=r"ScatterND.* must be \[\d, 2\]"):
+        backend.run_node(node, [x, index, updates])

@@ -79,6 +79,9 @@ def scatter_elements(a: Attributes, x: _Tensor, index: _Tensor, updates: _Tensor
 @operator("ScatterND")
 def scatter_nd(a: Attributes, x: _Tensor, index: _Tensor, updates: _Tensor) -> _Tensor:
     reduction = a.get("reduction", "none")
+    wanted = (*index.shape[:-1], *x.shape[index.shape[-1] :])
+    if tuple(updates.shape) != wanted:  # index_put would broadcast
+        raise ValueError(f"updates are {list(updates.shape)}, and must be {list(wanted)}")
     places = _parts(x, index, 0)
     if reduction == "none":
         return x.index_put(places, updates)
