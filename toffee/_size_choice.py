@@ -6,6 +6,7 @@ Nothing here runs a model: sizes are tuples, one size for each symbol of a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 from . import _dims
@@ -24,6 +25,13 @@ _SMALL_FOR_5 = (4, 7, 13, 3, 6, 9, 2, 11)
 #: at and after the multiples of 2, 3 and 4; and some that are far from these. As many as 3, 7 and 9
 #: have no divisor in common with: each symbol takes them in another order.
 _MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16, 101, 23, 59)
+
+#: Sizes for such models where a graph divides sizes or bounds them: one after the other, so that no
+#: period and no bound among them is passed over, and then ever farther apart. A prime number of
+#: them, and far fewer elements in all than the largest of several symbols would have together.
+_MANY = (*range(2, 45), 48, 54, 61, 64, 72, 81, 90, 100, 113, 128)
+_MOST_TOGETHER = 2048
+_MOST_COMPUTED = 64
 
 #: How many sizes above the least are looked at where that one is special.
 _UPWARDS = 7
@@ -113,6 +121,29 @@ def more(request: _dims.Request) -> list[Sizes]:
         ]
         wanted += [(size,) * n for size in (1, 2, 8)]
     allowed = [tuple(map(_allowed, request.dims, factors)) for factors in wanted]
+    return list(dict.fromkeys(allowed))
+
+
+def many(request: _dims.Request, computes: bool) -> list[Sizes]:
+    """Still more sizes, to hold against each other what fits those of :func:`more`; only small ones
+    if the model COMPUTES at each."""
+    most = _MOST_COMPUTED if computes else _MOST_TOGETHER
+    n = len(request.dims)
+    wanted = [
+        tuple(_MANY[(at * (1, 20, 33, 7)[i % 4] + 5 * i) % len(_MANY)] for i in range(n))
+        for at in range(len(_MANY))
+    ]
+    # For what is too large together: each large one beside small ones.
+    for one in range(n if n > 1 else 0):
+        wanted += [
+            tuple(size if i == one else 2 + (at + i) % 4 for i in range(n))
+            for at, size in enumerate(_MANY[n - 1 :: n])
+        ]
+    allowed = [
+        tuple(map(_allowed, request.dims, factors))
+        for factors in wanted
+        if math.prod(factors) <= most
+    ]
     return list(dict.fromkeys(allowed))
 
 

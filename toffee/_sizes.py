@@ -276,8 +276,10 @@ class _Twins:
             others = _size_choice.further(self.request)
         try:
             graph = self._of_some(runs)
-            if is_small or not (self.has_guessed or _are_few(runs)):
+            if not self.has_guessed and (is_small or not _are_few(runs)):
                 return graph
+            if is_small:
+                others = _size_choice.many(self.request, self.computes)
         except DynamicShapeError:
             self.sources.clear()
             further = self._taken(others, runs)
@@ -287,7 +289,7 @@ class _Twins:
             further = self._taken(others, runs)
             if not further:
                 return graph
-        return self._of_some([*(self._run(run.sizes) for run in runs), *further])
+        return self._of_some([*runs, *further])
 
     def _of_some(self, runs: Sequence[Run]) -> _core.Graph:
         """One graph for what all RUNS do. What is done from some size on, or at every other one,
@@ -296,13 +298,17 @@ class _Twins:
         def of_those_like(same: Sequence[Run]) -> _core.Graph:
             # Of an attempt before, graphs may be spent, and the calls counted otherwise.
             is_counted = not self.sources or same[0].operators() == self.named
-            if is_counted and all(run.graph is not None for run in runs):
-                return self._of_group(runs, same)
-            self.sources.clear()
-            return self._of_group([self._run(run.sizes) for run in runs], same)
+            if not is_counted:
+                self.sources.clear()
+            return self._of_group([self._unspent(run) for run in runs], same)
 
         groups = self._enough(runs, Run.operators, self._diverged)
         return _first_that_does(groups, of_those_like)
+
+    def _unspent(self, run: Run) -> Run:
+        """RUN, or one like it if its graph is spent or counts calls otherwise."""
+        is_as_asked = run.sources == tuple(sorted(self.sources)) and run.is_any == self.is_any
+        return run if is_as_asked and run.graph is not None else self._run(run.sizes)
 
     def _of_group(self, runs: Sequence[Run], same: Sequence[Run]) -> _core.Graph:
         """One graph, of those of RUNS that do what SAME do."""

@@ -364,6 +364,22 @@ take(const toffee_fitter *f, const toffee_expr *found, bool *ambiguous, const to
     *out = *out != NULL ? *out : found;
 }
 
+/* Whether E is a symbol, or a multiple of one, and a number. */
+static bool
+is_line(const toffee_expr *e)
+{
+    size_t n_terms = 0;
+
+    for (size_t i = 0; i < e->n; i++) {
+        n_terms += e->terms[i].n != 0;
+        if (e->terms[i].n > 1 ||
+            (e->terms[i].n == 1 && e->terms[i].atoms[0]->kind != TOFFEE_ATOM_SYMBOL)) {
+            return false;
+        }
+    }
+    return n_terms == 1;
+}
+
 /* Quotients and remainders by a number. *AMBIGUOUS: several fit, none better than the others.
  * *IS_USUAL: the floor or the ceiling, or a remainder, of a base itself. */
 static toffee_code
@@ -406,7 +422,8 @@ fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool
         int64_t sign = i % 2 == 0 ? 1 : -1;
         toffee_remainder found = {0, 0, 0};
 
-        if (!toffee_fit_remainder(v, e->samples, sign, f->pool->n_points,
+        if ((f->distinct[i / 2] < 4 && !is_line(e)) ||
+            !toffee_fit_remainder(v, e->samples, sign, f->pool->n_points,
                                   nested && f->distinct[i / 2] > 3 ? 3 : f->distinct[i / 2], &found,
                                   ambiguous)) {
             continue;

@@ -196,6 +196,44 @@ share_allowzero(toffee_unifier *u, bool *allows, toffee_status *st)
     return TOFFEE_OK;
 }
 
+/* Whether SIZE is made of symbols and numbers that are added and multiplied. */
+static bool
+is_plain(const toffee_expr *size)
+{
+    for (size_t i = 0; size != NULL && i < size->n; i++) {
+        for (size_t k = 0; k < size->terms[i].n; k++) {
+            if (size->terms[i].coefficient < 0 ||
+                size->terms[i].atoms[k]->kind != TOFFEE_ATOM_SYMBOL) {
+                return false;
+            }
+        }
+    }
+    return size != NULL;
+}
+
+/* Which of N sizes the others leave no choice of, where a 0 is a size of 0: the only one that is not
+ * plain, if the others are not 0. -1: there is none, or they say it themselves. */
+static int32_t
+rest_beside_zeros(const toffee_expr *const *sizes, int32_t n)
+{
+    int32_t rest = -1;
+
+    for (int32_t i = 0; i < n; i++) {
+        int64_t number = 1;
+
+        if (!is_plain(sizes[i])) {
+            if (rest >= 0) {
+                return -1;
+            }
+            rest = i;
+        }
+        else if (toffee_expr_is_number(sizes[i], &number) && number == 0) {
+            return -1;
+        }
+    }
+    return rest;
+}
+
 /* 0 where an axis stays as it is, -1 for one of the others, and numbers. */
 static toffee_code
 slot_reshape(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *st)
@@ -217,7 +255,7 @@ slot_reshape(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status
     TOFFEE_RETURN_IF_ERROR(new_exprs(u, (size_t)rank, &exprs, st));
     for (int32_t i = 0; i < rank; i++) {
         TOFFEE_RETURN_IF_ERROR(toffee_unifier_fit(u, samples + (size_t)i * u->n, &exprs[i], st));
-        if (allows_zero) { /* neither 0 nor -1 stands for something else */
+        if (allows_zero) { /* 0 stands for nothing else */
             continue;
         }
         if (exprs[i] != NULL && toffee_expr_is_number(exprs[i], &number)) {
@@ -234,6 +272,9 @@ slot_reshape(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status
             weight = weight_of(exprs[i]);
             rest = i;
         }
+    }
+    if (allows_zero) {
+        rest = rest_beside_zeros(exprs, rank);
     }
     if (rest >= 0) {
         TOFFEE_RETURN_IF_ERROR(number_expr(u, -1, &exprs[rest], st));

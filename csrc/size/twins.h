@@ -92,6 +92,11 @@ TOFFEE_NODISCARD toffee_code toffee_unifier_slot(toffee_unifier *u, size_t index
 TOFFEE_NODISCARD toffee_code toffee_unifier_attribute(toffee_unifier *u, const char *name,
                                                       size_t point, toffee_status *st);
 
+/* Has a pool with ceil_mode, which runtimes understand differently, say by padding where the last
+ * window of an axis of one size ends; a pool without other axes has no ceil_mode then. Errors:
+ * NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_unifier_settle_pool(toffee_unifier *u, toffee_status *st);
+
 /* That the neighbours which a Resize at hand takes by sizes do not hang on the sizes of the traces:
  * where an element lies on the border of two, runtimes round as they like. Errors: TRACE. */
 TOFFEE_NODISCARD toffee_code toffee_unifier_check_resize(const toffee_unifier *u,

@@ -332,6 +332,7 @@ unify_node(toffee_unifier *u, toffee_status *st)
             TOFFEE_RETURN_IF_ERROR(toffee_unifier_pair(u, outputs, st));
         }
     }
+    TOFFEE_RETURN_IF_ERROR(toffee_unifier_settle_pool(u, st));
     TOFFEE_RETURN_IF_ERROR(toffee_unifier_check_resize(u, st));
     TOFFEE_RETURN_IF_ERROR(toffee_unifier_bypass(u, &is_gone, st));
     return is_gone || TOFFEE_VEC_PUSH(u->arena, &u->made, u->nodes[0]) ? TOFFEE_OK
