@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import toffee
-from toffee import Dim
+from toffee import Dim, _sizes
 from toffee.torch_toffee import export
 
 
@@ -48,7 +48,7 @@ def assert_right(data: bytes, model, args) -> None:
 
 
 def operators(data: bytes) -> list[str]:
-    return [node.op_type for node in onnx.load_from_string(data).graph.node]
+    return [node.op_type for node in onnx.load_model_from_string(data).graph.node]
 
 
 # ---- programs that compute with sizes ------------------------------------------------------------
@@ -818,6 +818,61 @@ def test_a_large_model_that_refuses_most_sizes_is_run_at_more_of_them(monkeypatc
     else:
         for n in (6, 8, 12, 19, 20):
             assert_right(data, forward, (torch.randn(n),))
+
+
+def test_a_part_of_a_part_is_right_at_sizes_that_the_first_runs_do_not_tell(monkeypatch):
+    """Of the last of three parts, a third: at the sizes of the first runs this is (n + 18)//19."""
+    runs = []
+    run = _sizes._Twins._run
+    monkeypatch.setattr(_sizes._Twins, "_run", lambda *to: runs.append(to[1]) or run(*to))
+
+    def forward(x):
+        part = x[: (len(x) + 1) // 2].chunk(3)[-1]
+        return part[-(-len(part) // 3) :: 3]
+
+    data = exported(forward, torch.randn(3, 2), "n", input_names=["x"])
+    for n in (30, 40, 46, 52, 70):
+        assert_right(data, forward, (torch.randn(n, 2),))
+    assert len(set(runs)) > 50
+    runs.clear()
+    exported(lambda x: x.flatten() * len(x), torch.randn(3, 2), "n")
+    assert len(set(runs)) < 30  # where nothing is divided, few runs tell enough
+
+
+def test_a_size_of_a_tensor_without_elements_is_not_guessed():
+    """The columns are what PyTorch makes of -1: none below 8, and 16 at multiples of 8."""
+
+    def forward(x):
+        return x[: len(x) // 8 * 8].view(len(x), -1)
+
+    data = exported(forward, torch.randn(2, 4, 4), "n", input_names=["x"])
+    for n in (3, 8, 16, 40, 64, 120):
+        assert_right(data, forward, (torch.randn(n, 4, 4),))
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("pool", [F.max_pool2d, F.avg_pool2d])
+def test_a_last_window_of_a_fixed_axis_is_said_by_padding(pool, padding):
+    """In opset 20, ONNX infers a window that begins in the padding, which PyTorch leaves out."""
+    how = {} if pool is F.max_pool2d else {"count_include_pad": False}
+
+    def forward(x):
+        y = pool(x, 2, padding=padding, ceil_mode=True, **how)
+        return torch.cat([y, y.new_zeros(len(x), x.shape[1], y.shape[2], len(x))], 3)
+
+    for size in ((2, 3, 1 + padding, 4), (2, 3, 5, 6), (2, 3, 3, 3)):
+        channels = exported(forward, torch.randn(*size), {"x": {0: "n", 1: "c"}})
+        assert not any(a.name == "ceil_mode" for a in _window(channels).attribute)
+        assert_right(channels, forward, (torch.randn(5, 2, *size[2:]),))
+        width = exported(forward, torch.randn(*size), {"x": {0: "n", 3: "w"}})
+        assert any(a.name == "ceil_mode" for a in _window(width).attribute)
+        for w in (1, 2, 5, 8):
+            assert_right(width, forward, (torch.randn(3, *size[1:3], w),))
+
+
+def _window(data):
+    (node,) = (n for n in onnx.load_model_from_string(data).graph.node if n.op_type.endswith("Pool"))
+    return node
 
 
 def test_a_size_of_an_output_that_is_another_at_a_special_size_is_not_declared():

@@ -427,6 +427,37 @@ def test_a_bound_of_a_quotient_is_not_believed_of_two_sizes():
     assert found is None or eval(found, {}, {"n": 40}) == -5
 
 
+@pytest.mark.parametrize(
+    ("formula", "hint", "rival"),
+    [  # what was seen is both of these, and they differ at other sizes
+        (
+            "max(((n + 1)//4 + 1)//2, 1)",
+            ("+", ("//", ("+", "n", 1), 4), 1),
+            "(n + 6)//8",
+        ),
+        (
+            "-(max((n + 1)//2 - 6, 0)//4)",
+            ("max", ("-", ("//", ("+", "n", 1), 2), 6), 0),
+            "min(2 - (n + 7)//8, 0)",
+        ),
+    ],
+)
+def test_a_form_is_not_believed_where_another_that_fits_is_something_else_elsewhere(
+    formula, hint, rival
+):
+    symbols = {"n": (5, 3, 4, 13, 6, 9, 2, 19, 11, 8, 38, 12, 27, 16, 101, 23, 59)}
+    assert all(eval(formula, {}, point) == eval(rival, {}, point) for point in at_points(symbols))
+    assert fit(formula, symbols, hints=[hint]) is None
+    symbols["n"] += (10, 18, 25)  # here they do
+    check_fit(formula, symbols, hints=[hint])
+
+
+def test_a_remainder_of_a_part_is_not_believed_of_three_values():
+    """Of x[: n // 8 * 8].view(n, -1), which takes multiples of 8, and less than that."""
+    symbols = {"n": (2, 3, 4, 6, 8, 5, 16, 1)}
+    assert fit("16 * min(n//8, 1)//n * n", symbols, hints=[("*", ("//", "n", 8), 8)]) is None
+
+
 @settings(max_examples=200, deadline=None)
 @given(samples=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=4, max_size=4), n=trees)
 def test_numbers_of_any_magnitude_are_fitted_or_not(samples, n):
