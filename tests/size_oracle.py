@@ -25,7 +25,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import toffee
-from toffee import _sizes
+from toffee import _size_runs
 from toffee.backend import torch as torch_backend
 from toffee.torch_toffee import export
 
@@ -91,14 +91,14 @@ class _Watch(TorchDispatchMode):
 def _sizes_that_run() -> Iterator[list[tuple[int, ...]]]:
     """The sizes that an export runs its model at, and that it takes."""
     found: list[tuple[int, ...]] = []
-    run = _sizes._Twins._run
+    run = _size_runs.Runner.run
 
     def noted(self, sizes):
         result = run(self, sizes)
         found.append(sizes)
         return result
 
-    with mock.patch.object(_sizes._Twins, "_run", noted):
+    with mock.patch.object(_size_runs.Runner, "run", noted):
         yield found
 
 

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import toffee
-from toffee import Dim, _sizes
+from toffee import Dim, _size_runs
 from toffee.torch_toffee import export
 
 
@@ -823,8 +823,8 @@ def test_a_large_model_that_refuses_most_sizes_is_run_at_more_of_them(monkeypatc
 def test_a_part_of_a_part_is_right_at_sizes_that_the_first_runs_do_not_tell(monkeypatch):
     """Of the last of three parts, a third: at the sizes of the first runs this is (n + 18)//19."""
     runs = []
-    run = _sizes._Twins._run
-    monkeypatch.setattr(_sizes._Twins, "_run", lambda *to: runs.append(to[1]) or run(*to))
+    run = _size_runs.Runner.run
+    monkeypatch.setattr(_size_runs.Runner, "run", lambda *to: runs.append(to[1]) or run(*to))
 
     def forward(x):
         part = x[: (len(x) + 1) // 2].chunk(3)[-1]
@@ -871,7 +871,9 @@ def test_a_last_window_of_a_fixed_axis_is_said_by_padding(pool, padding):
 
 
 def _window(data):
-    (node,) = (n for n in onnx.load_model_from_string(data).graph.node if n.op_type.endswith("Pool"))
+    (node,) = (
+        n for n in onnx.load_model_from_string(data).graph.node if n.op_type.endswith("Pool")
+    )
     return node
 
 

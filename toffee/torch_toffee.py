@@ -30,6 +30,7 @@ from . import (
     _models,
     _places,
     _progress,
+    _size_runs,
     _sizes,
     _structure,
     _symbols,
@@ -530,7 +531,7 @@ def _trace_sizes(
     heads = _models.argument_names(model, len(call.args))
     request = _dims.request(dims, inputs, heads, call.output_names or ())
 
-    def tracer(args: tuple[Any, ...], kwargs: dict[str, Any], run: _sizes.Run) -> None:
+    def tracer(args: tuple[Any, ...], kwargs: dict[str, Any], run: _size_runs.Run) -> None:
         run.graph, run.output = _trace(model, call._replace(args=args, kwargs=kwargs), how, run)
 
     assert how.sources is not None
@@ -540,7 +541,7 @@ def _trace_sizes(
     graph.metadata_props.add(key=_symbols.DYNAMIC_DIMS, value=request.to_json())
     others = {
         f"inputs of other sizes ({request.describe(sizes)})": functools.partial(
-            _sizes.resized, request, sizes
+            _size_runs.resized, request, sizes
         )
         for sizes in untraced
     }
@@ -553,7 +554,7 @@ def _forget_lines(graph: _core.Graph) -> None:
 
 
 def _trace(
-    model: _models.Model, call: _Call, how: _How, run: _sizes.Run | None = None
+    model: _models.Model, call: _Call, how: _How, run: _size_runs.Run | None = None
 ) -> tuple[_core.Graph, Any]:
     """Run MODEL and return the finished graph, and the model's output as it came. RUN: it is one
     of several at different sizes."""
