@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "size/fit.h"
-#include "size/fit_division.h"
 #include "size/fitter.h"
 #include "size/row.h"
 
@@ -252,220 +251,8 @@ fit_product(toffee_fitter *f, const int64_t *v, bool is_multiple, int64_t *produ
     return TOFFEE_OK;
 }
 
-/* Quotients and remainders of one size by another, which leave no number free; and what was met
- * before, divided by a size without a remainder. */
-static toffee_code
-fit_division_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr **out)
-{
-    if (toffee_row_distinct(f->pool->n_points, v) < 3) {
-        return TOFFEE_OK;
-    }
-    for (size_t i = 0; i < f->n * f->n && *out == NULL; i++) {
-        const toffee_expr *e = f->bases[i / f->n];
-        const toffee_expr *by = f->bases[i % f->n];
-        bool is_floor = true;
-        bool is_ceiling = true;
-        bool is_remainder = true;
-        bool is_missing = true;
-        bool is_exact = false; /* somewhere: else a ceiling may be a floor and one */
-
-        for (size_t p = 0; p < f->pool->n_points; p++) {
-            int64_t q = 0;
-            int64_t whole = 0;
-            int64_t more = 0;
-
-            if (e == by || !toffee_size_floor_div(e->samples[p], by->samples[p], &q) ||
-                __builtin_mul_overflow(q, by->samples[p], &whole) ||
-                __builtin_sub_overflow(e->samples[p], whole, &whole)) {
-                is_floor = is_ceiling = is_remainder = is_missing = false;
-                break;
-            }
-            more = whole != 0 ? 1 : 0;
-            is_exact = is_exact || more == 0;
-            is_floor = is_floor && v[p] == q;
-            is_ceiling = is_ceiling && v[p] - more == q;
-            is_remainder = is_remainder && v[p] == whole;
-            is_missing = is_missing && v[p] == (more != 0 ? by->samples[p] - whole : 0);
-        }
-        if (is_ceiling && is_exact && !is_floor) {
-            const toffee_expr *zero = NULL;
-
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, e, &e, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, &e, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, e, out, f->st));
-        }
-        else if (is_floor) {
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, out, f->st));
-        }
-        else if (is_remainder || is_missing) {
-            const toffee_expr *zero = NULL;
-
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
-            TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_add(f->pool, zero, is_remainder ? 1 : -1, e, &e, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_remainder(f->pool, e, by, out, f->st));
-        }
-    }
-    for (size_t i = 0; i < f->n && *out == NULL; i++) {
-        const toffee_expr *by = f->bases[i];
-
-        if (toffee_row_mul(f->pool->n_points, v, by->samples, row)) {
-            TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_quotient(f->pool, toffee_fit_known(f->pool, row), by, out, f->st));
-        }
-    }
-    return TOFFEE_OK;
-}
-
-/* Sizes of no trace at which two forms are held against each other. */
-#define N_PROBES 64
-#define MAX_PROBED 8
-
-bool
-toffee_fitter_agree(const toffee_fitter *f, const toffee_expr *a, const toffee_expr *b)
-{
-    const toffee_exprs *pool = f->pool;
-    const char *names[MAX_PROBED];
-    int64_t sizes[MAX_PROBED];
-    size_t n = 0;
-
-    for (size_t i = 0; i < pool->atoms.n && n < MAX_PROBED; i++) {
-        if (pool->atoms.data[i]->kind == TOFFEE_ATOM_SYMBOL) {
-            names[n++] = pool->atoms.data[i]->name;
-        }
-    }
-    if (toffee_expr_has_derived(a) != toffee_expr_has_derived(b)) {
-        return false; /* only the graph knows a derived size */
-    }
-    for (int64_t probe = 0; probe < N_PROBES && a != b; probe++) {
-        int64_t left = 0;
-        int64_t right = 0;
-
-        for (size_t i = 0; i < n; i++) { /* from 2 to 193, each symbol in another order */
-            sizes[i] = 2 + (3 * probe * (int64_t)(i + 1) + 7 * (int64_t)i) % (3 * N_PROBES);
-        }
-        if (toffee_expr_eval(a, names, sizes, n, &left) &&
-            toffee_expr_eval(b, names, sizes, n, &right) && left != right) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* *OUT becomes FOUND, a form that fits all points, if it is the first; one that is something else
- * than another at other sizes sets *AMBIGUOUS. NULL: there is none. */
-static void
-take(const toffee_fitter *f, const toffee_expr *found, bool *ambiguous, const toffee_expr **out)
-{
-    if (found != NULL && *out != NULL) {
-        *ambiguous = *ambiguous || !toffee_fitter_agree(f, *out, found);
-    }
-    *out = *out != NULL ? *out : found;
-}
-
-/* Whether E is a symbol, or a multiple of one, and a number. */
-static bool
-is_line(const toffee_expr *e)
-{
-    size_t n_terms = 0;
-
-    for (size_t i = 0; i < e->n; i++) {
-        n_terms += e->terms[i].n != 0;
-        if (e->terms[i].n > 1 ||
-            (e->terms[i].n == 1 && e->terms[i].atoms[0]->kind != TOFFEE_ATOM_SYMBOL)) {
-            return false;
-        }
-    }
-    return n_terms == 1;
-}
-
-/* Quotients and remainders by a number. *AMBIGUOUS: several fit, none better than the others.
- * *IS_USUAL: the floor or the ceiling, or a remainder, of a base itself. */
-static toffee_code
-fit_division(toffee_fitter *f, const int64_t *v, bool nested, int64_t *row, bool *ambiguous,
-             bool *is_usual, const toffee_expr **out)
-{
-    size_t n = f->n + (nested ? 0 : f->pool->pairs.n);
-    bool differs = false;
-
-    *is_usual = false;
-    *ambiguous = false;
-    for (size_t i = 0; i < n; i++) {
-        toffee_division found = {0, 0, 0, 0, false};
-        bool unclear = false;
-        const toffee_expr *e = i < f->n ? f->bases[i] : f->pool->pairs.data[i - f->n];
-        const toffee_expr *by = NULL;
-        size_t distinct = toffee_row_distinct(f->pool->n_points, e->samples);
-
-        /* What takes four values to believe is not believed of a part. */
-        distinct = (nested || i >= f->n) && distinct > 3 ? 3 : distinct;
-        toffee_fit_division(v, e->samples, f->pool->n_points, distinct, row, &found);
-        unclear = found.is_ambiguous && *out == NULL;
-        *ambiguous = *ambiguous || unclear;
-        if (found.d == 0) {
-            continue;
-        }
-        TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, found.a, 1, found.b, &e));
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, found.d, &by, f->st));
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, &e, f->st));
-        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, found.c, 1, 0, &e)
-                                         : TOFFEE_OK);
-        if (*out == NULL) {
-            *is_usual = found.a == 1 && (found.b == 0 || found.b == found.d - 1);
-        }
-        take(f, e, &differs, out);
-    }
-    for (size_t i = 0; i < 2 * f->n; i++) {
-        const toffee_expr *e = f->bases[i / 2];
-        const toffee_expr *by = NULL;
-        int64_t sign = i % 2 == 0 ? 1 : -1;
-        toffee_remainder found = {0, 0, 0};
-
-        if ((f->distinct[i / 2] < 4 && !is_line(e)) ||
-            !toffee_fit_remainder(v, e->samples, sign, f->pool->n_points,
-                                  nested && f->distinct[i / 2] > 3 ? 3 : f->distinct[i / 2], &found,
-                                  ambiguous)) {
-            continue;
-        }
-        TOFFEE_RETURN_IF_ERROR(toffee_fitter_scaled(f, e, sign, 1, found.k, &e));
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, found.d, &by, f->st));
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_remainder(f->pool, e, by, &e, f->st));
-        TOFFEE_RETURN_IF_ERROR(e != NULL ? toffee_fitter_scaled(f, e, 1, 1, found.c, &e)
-                                         : TOFFEE_OK);
-        if (*out == NULL) {
-            *is_usual = found.k == 0;
-        }
-        take(f, e, &differs, out);
-    }
-    if (differs) {
-        *ambiguous = true;
-        *out = NULL;
-    }
-    return TOFFEE_OK;
-}
-
 static toffee_code fit_whole(toffee_fitter *f, const int64_t *v, size_t depth,
                              const toffee_expr **out);
-
-/* -(n // 3) */
-static toffee_code
-fit_negative(toffee_fitter *f, const int64_t *v, int64_t *row, int64_t *other,
-             const toffee_expr **out)
-{
-    const toffee_expr *rest = NULL;
-    const toffee_expr *zero = NULL;
-    bool ambiguous = false;
-    bool usual = false;
-
-    memset(other, 0, f->pool->n_points * sizeof(*other));
-    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
-    if (toffee_row_add(f->pool->n_points, other, -1, v, row)) {
-        TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &usual, &rest));
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, rest, out, f->st));
-    }
-    return TOFFEE_OK;
-}
 
 /* A base times what can be fitted; and base + rest, rest - base, base - rest. */
 static toffee_code
@@ -486,7 +273,7 @@ fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr
         }
     }
     if (*out == NULL && depth == 0) {
-        TOFFEE_RETURN_IF_ERROR(fit_negative(f, v, row, other, out));
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_negative(f, v, row, other, out));
     }
     for (size_t i = 0; i < TOFFEE_COUNTOF(sides) * f->n && *out == NULL && depth == 0; i++) {
         const toffee_expr *base = f->bases[i / TOFFEE_COUNTOF(sides)];
@@ -500,7 +287,8 @@ fit_compound(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr
         memset(other, 0, f->pool->n_points * sizeof(*other));
         if (toffee_row_add(f->pool->n_points, other, of_v, v, row) &&
             toffee_row_add(f->pool->n_points, row, of_base, base->samples, row)) {
-            TOFFEE_RETURN_IF_ERROR(fit_division(f, row, true, other, &ambiguous, &usual, &rest));
+            TOFFEE_RETURN_IF_ERROR(
+                toffee_fit_by_number(f, row, true, other, &ambiguous, &usual, &rest));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, rest, -of_base, base, &rest, f->st));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
             TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, of_v, rest, out, f->st));
@@ -545,10 +333,10 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
         TOFFEE_RETURN_IF_ERROR(toffee_fit_bilinear(f, v, row, out));
     }
     if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(fit_division_by_size(f, v, row, out));
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_by_size(f, v, row, out));
     }
     if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(fit_division(f, v, depth > 0, row, &ambiguous, &usual, out));
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_by_number(f, v, depth > 0, row, &ambiguous, &usual, out));
         divided = *out != NULL && !usual;
     }
     if (*out == NULL && !ambiguous) {
@@ -559,8 +347,8 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
         const toffee_expr *negative = NULL;
 
         TOFFEE_RETURN_IF_ERROR(toffee_fit_doubt(f, v, *out, &ambiguous));
-        TOFFEE_RETURN_IF_ERROR(fit_negative(f, v, row, other, &negative));
-        take(f, negative, &ambiguous, out);
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_negative(f, v, row, other, &negative));
+        toffee_fitter_take(f, negative, &ambiguous, out);
         *out = ambiguous ? NULL : *out;
     }
     if (*out == NULL && !ambiguous) {

@@ -20,10 +20,31 @@ typedef struct {
 TOFFEE_NODISCARD toffee_code toffee_fitter_scaled(toffee_fitter *f, const toffee_expr *e, int64_t a,
                                                   int64_t d, int64_t b, const toffee_expr **out);
 
+/* ---- fit_quotient.c: *OUT stays NULL where nothing fits V. ROW and OTHER have room for a number
+ * at each point and are overwritten. Errors: NOMEM. ---- */
+
 /* Whether A and B, which are the same at all points, are so at other sizes as well. What has no
  * value there says nothing, but that only one of them is of a derived size. */
 TOFFEE_NODISCARD bool toffee_fitter_agree(const toffee_fitter *f, const toffee_expr *a,
                                           const toffee_expr *b);
+
+/* *OUT becomes FOUND, a form that fits all points, if it is the first; one that is something else
+ * than another at other sizes sets *AMBIGUOUS. NULL: there is none. */
+void toffee_fitter_take(const toffee_fitter *f, const toffee_expr *found, bool *ambiguous,
+                        const toffee_expr **out);
+/* Quotients and remainders of one size by another, which leave no number free; and what was met
+ * before, divided by a size without a remainder. */
+TOFFEE_NODISCARD toffee_code toffee_fit_by_size(toffee_fitter *f, const int64_t *v, int64_t *row,
+                                                const toffee_expr **out);
+/* Quotients and remainders by a number; IS_NESTED: V is a part of what was seen, of which less is
+ * believed. *AMBIGUOUS: several fit, none better than the others. *IS_USUAL: the floor or the
+ * ceiling, or a remainder, of a base itself. */
+TOFFEE_NODISCARD toffee_code toffee_fit_by_number(toffee_fitter *f, const int64_t *v,
+                                                  bool is_nested, int64_t *row, bool *ambiguous,
+                                                  bool *is_usual, const toffee_expr **out);
+/* -(n // 3) */
+TOFFEE_NODISCARD toffee_code toffee_fit_negative(toffee_fitter *f, const int64_t *v, int64_t *row,
+                                                 int64_t *other, const toffee_expr **out);
 
 /* ---- fit_sum.c: *OUT stays NULL where nothing fits V. ROW has room for a number at each point and
  * is overwritten. Errors: NOMEM. ---- */

@@ -211,8 +211,8 @@ is_plain(const toffee_expr *size)
     return size != NULL;
 }
 
-/* Which of N sizes the others leave no choice of, where a 0 is a size of 0: the only one that is not
- * plain, if the others are not 0. -1: there is none, or they say it themselves. */
+/* Which of N sizes the others leave no choice of, where a 0 is a size of 0: the only one that is
+ * not plain, if the others are not 0. -1: there is none, or they say it themselves. */
 static int32_t
 rest_beside_zeros(const toffee_expr *const *sizes, int32_t n)
 {
