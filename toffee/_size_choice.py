@@ -26,12 +26,14 @@ _SMALL_FOR_5 = (4, 7, 13, 3, 6, 9, 2, 11)
 #: have no divisor in common with: each symbol takes them in another order.
 _MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16, 101, 23, 59)
 
-#: Sizes for such models where a graph divides sizes or bounds them: one after the other, so that no
-#: period and no bound among them is passed over, and then ever farther apart. A prime number of
-#: them, and far fewer elements in all than the largest of several symbols would have together.
+#: Sizes where a graph divides sizes or bounds them: one after the other, so that no period and no
+#: bound among them is passed over, and then ever farther apart. A prime number of them, so that
+#: each symbol can take them in another order; but several are not large together.
 _MANY = (*range(2, 45), 48, 54, 61, 64, 72, 81, 90, 100, 113, 128)
 _MOST_TOGETHER = 2048
 _MOST_COMPUTED = 64
+#: From here on sizes are looked for around the caller's.
+_NEAR = 32
 
 #: How many sizes above the least are looked at where that one is special.
 _UPWARDS = 7
@@ -60,18 +62,23 @@ def points(request: _dims.Request) -> list[list[Sizes]]:
     return [together[0], *(wanted for wanted in alone if wanted), *together[1:]]
 
 
-def further(request: _dims.Request) -> list[Sizes]:
+def further(request: _dims.Request, computes: bool) -> list[Sizes]:
     """More sizes, as :func:`points` has them; each symbol much larger than the others; 2, where
-    parts are the smallest, and a large number."""
+    parts are the smallest, and large numbers, unless the model COMPUTES at each; all as small as
+    they may be."""
     others = _others_of(request)
     # Each symbol begins elsewhere, and all come to all of theirs: odd, even, small and large.
     found = [
         tuple(mine[(at + 3 * i) % len(mine)] for i, mine in enumerate(others))
         for at in range(1, max(map(len, others)))
     ]
-    if len(others) > 1:
-        found += [_towering(others, i) for i in range(len(others))]
-    return [*found, *(tuple(_allowed(dim, n) for dim in request.dims) for n in (2, 27))]
+    n = len(others)
+    wanted = [(size,) * n for size in ((2, 27) if computes else (2, 27, 61, 131))]
+    if n > 1:
+        found += [_towering(others, i) for i in range(n)]
+        wanted += [tuple(31 if i == one else 3 for i in range(n)) for one in range(n)]
+    found += [tuple(map(_allowed, request.dims, factors)) for factors in wanted]
+    return [*found, tuple(map(_least, request.dims))]
 
 
 def ends(request: _dims.Request) -> list[Sizes]:
@@ -125,26 +132,44 @@ def more(request: _dims.Request) -> list[Sizes]:
 
 
 def many(request: _dims.Request, computes: bool) -> list[Sizes]:
-    """Still more sizes, to hold against each other what fits those of :func:`more`; only small ones
-    if the model COMPUTES at each."""
-    most = _MOST_COMPUTED if computes else _MOST_TOGETHER
+    """Still more sizes, to hold against each other what fits those before; only few elements if the
+    model COMPUTES at each."""
     n = len(request.dims)
+    units = [size // dim.multiple_of for dim, size in zip(request.dims, request.sizes, strict=True)]
+    tables = [_MANY if own < _NEAR else _near(own) for own in units]
     wanted = [
-        tuple(_MANY[(at * (1, 20, 33, 7)[i % 4] + 5 * i) % len(_MANY)] for i in range(n))
+        tuple(
+            mine[(at * (1, 20, 33, 7)[i % 4] + 5 * i) % len(mine)] for i, mine in enumerate(tables)
+        )
         for at in range(len(_MANY))
     ]
     # For what is too large together: each large one beside small ones.
     for one in range(n if n > 1 else 0):
         wanted += [
-            tuple(size if i == one else 2 + (at + i) % 4 for i in range(n))
-            for at, size in enumerate(_MANY[n - 1 :: n])
+            tuple(
+                size if i == one else 2 + (at + i) % 4 if own < _NEAR else own + at % 4
+                for i, own in enumerate(units)
+            )
+            for at, size in enumerate(tables[one][n - 1 :: n])
         ]
+    most = _MOST_COMPUTED if computes else _MOST_TOGETHER
+    most = max(most, (2 if computes else 8) * math.prod(units))
     allowed = [
         tuple(map(_allowed, request.dims, factors))
         for factors in wanted
         if math.prod(factors) <= most
     ]
     return list(dict.fromkeys(allowed))
+
+
+def _near(units: int) -> tuple[int, ...]:
+    """As many sizes as in _MANY, most of them around UNITS: a model whose example is large may want
+    as much."""
+    far = (units // 2, units * 3 // 4, units * 5 // 4, units * 3 // 2)
+    around = (
+        units + (k + 1) // 2 * (-1 if k % 2 else 1) for k in range(1, len(_MANY) - len(far) + 1)
+    )
+    return (*around, *far)
 
 
 def _allowed(dim: _dims.Dim, factor: int) -> int:
@@ -171,6 +196,19 @@ def untraced(request: _dims.Request, traced: Collection[Sizes]) -> list[Sizes]:
         ]
         found.append(_apart(allowed))
     return [sizes for sizes in dict.fromkeys(found) if sizes not in traced]
+
+
+def beyond(
+    request: _dims.Request, taken: Collection[Sizes], known: Collection[Sizes]
+) -> list[Sizes]:
+    """Of the sizes TAKEN those where one symbol is larger than in any of the KNOWN ones: for each
+    symbol the largest, with few elements."""
+    found = []
+    for i in range(len(request.dims)):
+        most = max(sizes[i] for sizes in known)
+        larger = [sizes for sizes in taken if sizes[i] > most]
+        found += sorted(larger, key=lambda sizes: (-sizes[i], math.prod(sizes)))[:1]
+    return list(dict.fromkeys(found))
 
 
 def _others_of(request: _dims.Request) -> list[list[int]]:
@@ -200,7 +238,7 @@ def _others(dim: _dims.Dim, size: int) -> list[int]:
     units = size // step
     if units < 8:
         near = [*(_SMALL_FOR_5 if units == 5 else _SMALL_FOR_ODD if units % 2 else _SMALL)]
-    elif units < 32:
+    elif units < _NEAR:
         near = [units + 3, units - 1, 3 * units + 2, units + 5, units - 3, units + 2, units - 2]
     else:
         near = [units * 3 // 4 | 1, units + 3, units * 3 // 2, units * 7 // 8 | 1, units - 3]

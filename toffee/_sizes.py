@@ -28,6 +28,12 @@ _WINDOWS = re.compile(r"aten::_?adaptive_avg_pool")
 #: is wrong may not show in all.
 _DRAWS = 4
 
+#: What a graph says of sizes beyond what was seen: quotients and remainders of a symbol, or parts
+#: that are cut off; or what fewer people write, and fewer runs tell (see csrc/size/fit.h).
+_NOTHING, _USUAL, _RARE = range(3)
+
+_Sizes = tuple[int, ...]
+
 #: How many runs that did the same speak for a graph.
 _LEAST = 3
 
@@ -85,7 +91,7 @@ class _Twins:
         self.named: list[str] = []  # the operators that the runner's sources count
         #: Lines that were another at a special size, in runs with the same nodes.
         self.suspects: tuple[_places.Place, ...] = ()
-        self.has_guessed = False  # the graph divides or cuts, and few runs say how
+        self.guess = _NOTHING
 
     def graph_from(self, first: Run) -> _core.Graph:
         """One graph for all sizes, or the error of the last way in which runs can be made."""
@@ -111,9 +117,8 @@ class _Twins:
     def _unified(self, first: Run) -> _core.Graph:
         """One graph of the runs that did the same, held against the others by its results. Where
         that does not do, once more with runs at further sizes: they make out of too few that did
-        the same enough of them, and tell apart numbers that were the same so far. So, too, where a
-        large model, of which few runs were made, divides sizes, cuts what they are of, or refuses
-        some."""
+        the same enough of them, and tell apart numbers that were the same so far. So, too, where
+        the graph says more of sizes than so many runs tell."""
         points = (
             [[self.runner.sizes_of(example)] for example in self.examples]
             if self.examples
@@ -122,28 +127,33 @@ class _Twins:
         ends = points[:: max(len(points) - 1, 1)]  # between these all sizes move
         runs = self._sourced([first, *(self.runner.attempt(wanted) for wanted in ends)])
         runs += [self.runner.attempt(wanted) for wanted in points[1:-1]]
-        is_small = self._is_small(first)
-        others: list[tuple[int, ...]] = []
-        if not self.examples:
-            runs += self.runner.taken(_size_choice.more(self.request) if is_small else [], runs)
-            runs += self.runner.taken(_size_choice.ends(self.request), runs)
-            others = _size_choice.further(self.request)
-        try:
-            graph = self._of_some(runs)
-            if not self.has_guessed and (is_small or not _are_few(runs)):
-                return graph
-            if is_small:
-                others = _size_choice.many(self.request, self.runner.computes)
-        except DynamicShapeError:
-            self.runner.sources.clear()
-            further = self.runner.taken(others, runs)
-            if not further:
-                raise
-        else:
-            further = self.runner.taken(others, runs)
-            if not further:
-                return graph
-        return self._of_some([*runs, *further])
+        if self.examples:
+            return self._of_some(runs)
+        if self._is_small(first):
+            runs += self.runner.taken(_size_choice.more(self.request), runs)
+        runs += self.runner.taken(_size_choice.ends(self.request), runs)
+        stages = (_size_choice.further, _size_choice.many)
+        n_done = 0  # of these
+        while True:
+            try:
+                graph = self._of_some(runs)
+                n_wanted = self._n_wanted(runs, self._is_small(first))
+                if n_wanted <= n_done:
+                    return graph
+            except DynamicShapeError:
+                self.runner.sources.clear()
+                n_wanted = n_done + 1
+                if n_wanted > len(stages):
+                    raise
+            n_done = n_wanted
+            sizes = stages[n_done - 1](self.request, self.runner.computes)
+            runs += self.runner.taken(sizes, runs)
+
+    def _n_wanted(self, runs: Sequence[Run], is_small: bool) -> int:
+        """How far a graph of RUNS has to be looked at again: at further sizes, or at many."""
+        if self.guess == _RARE or (is_small and self.guess == _USUAL):
+            return 2
+        return 1 if not is_small and (self.guess == _USUAL or _are_few(runs)) else 0
 
     def _is_small(self, run: Run) -> bool:
         return len(run.journal) <= _FEW_OPERATORS
@@ -174,7 +184,12 @@ class _Twins:
             for run in runs:
                 if run not in used:
                     claim.hold_against(run, _DRAWS if self._is_small(run) else 1)
-            self.has_guessed = self.has_guessed or _cuts(graph)
+            # An attempt before may have failed for what only its sizes show.
+            known = [run.sizes for run in runs]
+            beyond = _size_choice.beyond(self.request, self.runner.traced, known)
+            for run in self.runner.taken(beyond, runs):
+                claim.hold_against(run, 1)
+            self.guess = max(self.guess, _USUAL if _cuts(graph) else _NOTHING)
             if len(used) < len(runs):  # there, values on the way may have other sizes
                 graph.value_info = []
             return graph
@@ -298,7 +313,7 @@ class _Twins:
         )
         try:
             sizes = tuple(run.sizes for run in runs)
-            self.has_guessed = _core.unify(graphs, self.request.names, sizes, places)
+            self.guess = _core.unify(graphs, self.request.names, sizes, places)
         except _core.TraceError as error:
             raise _size_errors.after_unify(error, self.lines) from None
         return graphs[0]

@@ -105,7 +105,7 @@ unify(PyObject *module, PyObject *args)
     toffee_arena *arena = NULL;
     request r = {0};
     toffee_twins twins = {0};
-    bool has_guessed = false;
+    toffee_guess guess = TOFFEE_GUESS_NONE;
 
     if (!PyArg_ParseTuple(args, "O!O!O!O!:unify", &PyTuple_Type, &graphs, &PyTuple_Type, &symbols,
                           &PyTuple_Type, &sizes, &PyTuple_Type, &dims)) {
@@ -141,8 +141,8 @@ unify(PyObject *module, PyObject *args)
         .dims = r.dims,
         .n_dims = (size_t)PyTuple_GET_SIZE(dims),
     };
-    if (toffee_unify(&twins, &has_guessed, &st) == TOFFEE_OK) {
-        result = PyBool_FromLong(has_guessed);
+    if (toffee_unify(&twins, &guess, &st) == TOFFEE_OK) {
+        result = PyLong_FromLong(guess);
     }
     else {
         PyToffee_Err_Set(state, &st);
@@ -156,7 +156,7 @@ PyMethodDef PyToffee_SizesMethods[] = {
     {"unify", unify, METH_VARARGS,
      "unify(graphs, symbols, sizes, dims, /)\n--\n\nMakes the first of these traces of one model "
      "hold at all sizes. SIZES: for each graph a tuple with the size of each symbol. DIMS: tuples "
-     "of the name of an input, an axis, and the index of its symbol. Returns whether more traces "
-     "would tell more: sizes are divided."},
+     "of the name of an input, an axis, and the index of its symbol. Returns how much more traces "
+     "would tell: 0, nothing; 1, sizes are divided by numbers; 2, something rarer was found."},
     {NULL, NULL, 0, NULL},
 };

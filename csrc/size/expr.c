@@ -505,6 +505,21 @@ toffee_expr_is_number(const toffee_expr *expr, int64_t *out)
 }
 
 bool
+toffee_expr_is_line(const toffee_expr *expr)
+{
+    size_t n_terms = 0;
+
+    for (size_t i = 0; i < expr->n; i++) {
+        n_terms += expr->terms[i].n != 0;
+        if (expr->terms[i].n > 1 ||
+            (expr->terms[i].n == 1 && expr->terms[i].atoms[0]->kind != TOFFEE_ATOM_SYMBOL)) {
+            return false;
+        }
+    }
+    return n_terms == 1;
+}
+
+bool
 toffee_expr_has_derived(const toffee_expr *expr)
 {
     for (size_t i = 0; i < expr->n; i++) {

@@ -56,6 +56,14 @@ toffee_fit_known(const toffee_exprs *pool, const int64_t *samples)
     return toffee_row_tells(pool->n_points, samples) ? toffee_fit_find(pool, samples) : NULL;
 }
 
+/* Whether EXPR is a symbol or a derived size. */
+static bool
+is_atom(const toffee_expr *expr)
+{
+    return expr->n == 1 && expr->terms[0].n == 1 && expr->terms[0].coefficient == 1 &&
+           expr->terms[0].atoms[0]->left == NULL;
+}
+
 /* The sums and products of two symbols, and squares, as arguments of quotients; once for each set
  * of symbols. */
 static toffee_code
@@ -69,6 +77,9 @@ pool_pair(toffee_exprs *pool, toffee_status *st)
         for (size_t k = i; k < pool->bases.n && k < MAX_PAIRED; k++) {
             const toffee_expr *both[2] = {NULL, NULL};
 
+            if (!is_atom(pool->bases.data[i]) || !is_atom(pool->bases.data[k])) {
+                continue;
+            }
             if (k != i) {
                 TOFFEE_RETURN_IF_ERROR(toffee_expr_add(pool, pool->bases.data[i], 1,
                                                        pool->bases.data[k], &both[0], st));
@@ -360,18 +371,30 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
     return TOFFEE_OK;
 }
 
-/* Whether EXPR has an atom that is not one of the first N. */
-static bool
-has_atoms_from(const toffee_expr *expr, size_t n)
+/* How much the atoms of EXPR that are none of the first N say beyond the points. */
+static toffee_guess
+guess_of(const toffee_expr *expr, size_t n)
 {
+    size_t n_found = 0;
+    bool is_usual = true;
+
     for (size_t i = 0; i < expr->n; i++) {
         for (size_t k = 0; k < expr->terms[i].n; k++) {
-            if (expr->terms[i].atoms[k]->index >= n) {
-                return true;
+            const toffee_atom *atom = expr->terms[i].atoms[k];
+
+            if (atom->index < n) {
+                continue;
             }
+            n_found++;
+            is_usual =
+                is_usual &&
+                (atom->kind == TOFFEE_ATOM_QUOTIENT || atom->kind == TOFFEE_ATOM_REMAINDER) &&
+                toffee_expr_is_number(atom->right, NULL) && toffee_expr_is_line(atom->left);
         }
     }
-    return false;
+    return n_found == 0               ? TOFFEE_GUESS_NONE
+           : n_found == 1 && is_usual ? TOFFEE_GUESS_USUAL
+                                      : TOFFEE_GUESS_RARE;
 }
 
 toffee_code
@@ -401,12 +424,47 @@ toffee_fit_whole(toffee_exprs *pool, const int64_t *samples, const toffee_expr *
     if (*out != NULL && !toffee_row_same(pool->n_points, (*out)->samples, samples)) {
         *out = NULL; /* cannot be, but a wrong size would be worse than none */
     }
-    pool->is_guessed = pool->is_guessed || (*out != NULL && has_atoms_from(*out, n_atoms));
+    if (*out != NULL) {
+        toffee_guess guess = guess_of(*out, n_atoms);
+
+        pool->guess = guess > pool->guess ? guess : pool->guess;
+    }
     return TOFFEE_OK;
 }
 
-bool
-toffee_fit_has_guessed(const toffee_exprs *pool)
+static toffee_code
+add_base(toffee_exprs *pool, const toffee_expr *expr, toffee_status *st)
 {
-    return pool->is_guessed;
+    for (size_t i = 0; i < pool->bases.n; i++) {
+        if (pool->bases.data[i] == expr) {
+            return TOFFEE_OK;
+        }
+    }
+    return TOFFEE_VEC_PUSH(pool->arena, &pool->bases, expr) ? TOFFEE_OK : toffee_fail_nomem(st);
+}
+
+toffee_code
+toffee_fit_exact(toffee_exprs *pool, const int64_t *samples, const toffee_expr *const *hints,
+                 size_t n_hints, const toffee_expr *exact, const toffee_expr **out,
+                 toffee_status *st)
+{
+    toffee_guess before = pool->guess;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_fit_whole(pool, samples, hints, n_hints, out, st));
+    if (exact != NULL) {
+        pool->guess = before; /* whatever was found, nothing of it is left to guess */
+        if (*out == NULL ||
+            (!toffee_expr_is_number(*out, NULL) && !toffee_fit_agree(pool, *out, exact))) {
+            *out = exact;
+            /* A size that is no form of the symbols is one from which others are made. */
+            return add_base(pool, exact, st);
+        }
+    }
+    return TOFFEE_OK;
+}
+
+toffee_guess
+toffee_fit_guess(const toffee_exprs *pool)
+{
+    return pool->guess;
 }

@@ -55,9 +55,29 @@ const toffee_expr *toffee_fit_known(const toffee_exprs *pool, const int64_t *sam
 TOFFEE_NODISCARD toffee_code toffee_fit_whole(toffee_exprs *pool, const int64_t *samples,
                                               const toffee_expr *const *hints, size_t n_hints,
                                               const toffee_expr **out, toffee_status *st);
-/* Whether anything was found so far that is a quotient, a remainder or a bound which was not met
- * before: of those few points tell less than of sums and products. */
-bool toffee_fit_has_guessed(const toffee_exprs *pool);
+/* The same where it is known that EXACT has SAMPLES and is right: *OUT is a form that people would
+ * write, if one fits that agrees with it, else EXACT. NULL: as toffee_fit_whole. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_fit_exact(toffee_exprs *pool, const int64_t *samples,
+                                              const toffee_expr *const *hints, size_t n_hints,
+                                              const toffee_expr *exact, const toffee_expr **out,
+                                              toffee_status *st);
+/* Whether A and B, which are the same at all points, are so at other sizes as well. What has no
+ * value there says nothing, but that only one of them is of a derived size. */
+TOFFEE_NODISCARD bool toffee_fit_agree(const toffee_exprs *pool, const toffee_expr *a,
+                                       const toffee_expr *b);
+/* 1 if EXPR is nowhere less than 0, at the points and at other sizes, -1 if it is everywhere; else
+ * 0. */
+int toffee_fit_sign(const toffee_exprs *pool, const toffee_expr *expr);
+
+/* How much of what was found says more than the points do. */
+typedef enum {
+    TOFFEE_GUESS_NONE,  /* sums and products, and what was met before */
+    TOFFEE_GUESS_USUAL, /* quotients and remainders of a symbol by a number */
+    TOFFEE_GUESS_RARE   /* quotients of quotients, bounds, ends of parts: few points tell little */
+} toffee_guess;
+
+/* The most of all that was found so far. */
+toffee_guess toffee_fit_guess(const toffee_exprs *pool);
 
 /* A real number as a function of a whole one. */
 typedef enum {

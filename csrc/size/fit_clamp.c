@@ -182,7 +182,7 @@ doubt(toffee_fitter *f, const bounded *found, const toffee_expr *against, bool *
     const toffee_expr *other = NULL;
 
     TOFFEE_RETURN_IF_ERROR(make_bounded(f, found, &other));
-    *differs = *differs || (other != NULL && !toffee_fitter_agree(f, against, other));
+    *differs = *differs || (other != NULL && !toffee_fit_agree(f->pool, against, other));
     return TOFFEE_OK;
 }
 

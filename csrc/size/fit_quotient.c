@@ -13,35 +13,87 @@
 #define N_PROBES 64
 #define MAX_PROBED 8
 
-bool
-toffee_fitter_agree(const toffee_fitter *f, const toffee_expr *a, const toffee_expr *b)
-{
-    const toffee_exprs *pool = f->pool;
+/* The symbols of a pool, and sizes of theirs. */
+typedef struct {
     const char *names[MAX_PROBED];
+    int64_t least[MAX_PROBED]; /* seen: smaller ones may not be allowed */
     int64_t sizes[MAX_PROBED];
-    size_t n = 0;
+    size_t n;
+} probe;
 
-    for (size_t i = 0; i < pool->atoms.n && n < MAX_PROBED; i++) {
-        if (pool->atoms.data[i]->kind == TOFFEE_ATOM_SYMBOL) {
-            names[n++] = pool->atoms.data[i]->name;
+static probe
+probe_of(const toffee_exprs *pool)
+{
+    probe found = {.n = 0};
+
+    for (size_t i = 0; i < pool->atoms.n && found.n < MAX_PROBED; i++) {
+        const toffee_atom *atom = pool->atoms.data[i];
+
+        if (atom->kind == TOFFEE_ATOM_SYMBOL) {
+            found.names[found.n] = atom->name;
+            found.least[found.n] = atom->samples[0];
+            for (size_t p = 1; p < pool->n_points; p++) {
+                int64_t size = atom->samples[p];
+
+                found.least[found.n] = size < found.least[found.n] ? size : found.least[found.n];
+            }
+            found.n++;
         }
     }
+    return found;
+}
+
+/* The sizes of probe K: up to 3 * N_PROBES more than the least, each symbol in another order. */
+static void
+probe_set(probe *p, int64_t k)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        p->sizes[i] = p->least[i] + (3 * k * (int64_t)(i + 1) + 7 * (int64_t)i) % (3 * N_PROBES);
+    }
+}
+
+bool
+toffee_fit_agree(const toffee_exprs *pool, const toffee_expr *a, const toffee_expr *b)
+{
+    probe p = probe_of(pool);
+
     if (toffee_expr_has_derived(a) != toffee_expr_has_derived(b)) {
         return false; /* only the graph knows a derived size */
     }
-    for (int64_t probe = 0; probe < N_PROBES && a != b; probe++) {
+    for (int64_t k = 0; k < N_PROBES && a != b; k++) {
         int64_t left = 0;
         int64_t right = 0;
 
-        for (size_t i = 0; i < n; i++) { /* from 2 to 193, each symbol in another order */
-            sizes[i] = 2 + (3 * probe * (int64_t)(i + 1) + 7 * (int64_t)i) % (3 * N_PROBES);
-        }
-        if (toffee_expr_eval(a, names, sizes, n, &left) &&
-            toffee_expr_eval(b, names, sizes, n, &right) && left != right) {
+        probe_set(&p, k);
+        if (toffee_expr_eval(a, p.names, p.sizes, p.n, &left) &&
+            toffee_expr_eval(b, p.names, p.sizes, p.n, &right) && left != right) {
             return false;
         }
     }
     return true;
+}
+
+int
+toffee_fit_sign(const toffee_exprs *pool, const toffee_expr *expr)
+{
+    probe p = probe_of(pool);
+    bool is_negative = false;
+    bool is_other = false;
+
+    for (size_t i = 0; i < pool->n_points; i++) {
+        is_negative = is_negative || expr->samples[i] < 0;
+        is_other = is_other || expr->samples[i] >= 0;
+    }
+    for (int64_t k = 0; k < N_PROBES; k++) {
+        int64_t value = 0;
+
+        probe_set(&p, k);
+        if (toffee_expr_eval(expr, p.names, p.sizes, p.n, &value)) {
+            is_negative = is_negative || value < 0;
+            is_other = is_other || value >= 0;
+        }
+    }
+    return is_negative && is_other ? 0 : is_negative ? -1 : 1;
 }
 
 void
@@ -49,7 +101,7 @@ toffee_fitter_take(const toffee_fitter *f, const toffee_expr *found, bool *ambig
                    const toffee_expr **out)
 {
     if (found != NULL && *out != NULL) {
-        *ambiguous = *ambiguous || !toffee_fitter_agree(f, *out, found);
+        *ambiguous = *ambiguous || !toffee_fit_agree(f->pool, *out, found);
     }
     *out = *out != NULL ? *out : found;
 }
@@ -122,22 +174,6 @@ toffee_fit_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const toffe
 
 /* ---- by a number ---------------------------------------------------------------------------- */
 
-/* Whether E is a symbol, or a multiple of one, and a number. */
-static bool
-is_line(const toffee_expr *e)
-{
-    size_t n_terms = 0;
-
-    for (size_t i = 0; i < e->n; i++) {
-        n_terms += e->terms[i].n != 0;
-        if (e->terms[i].n > 1 ||
-            (e->terms[i].n == 1 && e->terms[i].atoms[0]->kind != TOFFEE_ATOM_SYMBOL)) {
-            return false;
-        }
-    }
-    return n_terms == 1;
-}
-
 toffee_code
 toffee_fit_by_number(toffee_fitter *f, const int64_t *v, bool is_nested, int64_t *row,
                      bool *ambiguous, bool *is_usual, const toffee_expr **out)
@@ -176,7 +212,7 @@ toffee_fit_by_number(toffee_fitter *f, const int64_t *v, bool is_nested, int64_t
         int64_t sign = i % 2 == 0 ? 1 : -1;
         toffee_remainder found = {0, 0, 0};
 
-        if ((f->distinct[i / 2] < 4 && !is_line(e)) ||
+        if ((f->distinct[i / 2] < 4 && !toffee_expr_is_line(e)) ||
             !toffee_fit_remainder(v, e->samples, sign, f->pool->n_points,
                                   is_nested && f->distinct[i / 2] > 3 ? 3 : f->distinct[i / 2],
                                   &found, ambiguous)) {

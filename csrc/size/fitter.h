@@ -23,11 +23,6 @@ TOFFEE_NODISCARD toffee_code toffee_fitter_scaled(toffee_fitter *f, const toffee
 /* ---- fit_quotient.c: *OUT stays NULL where nothing fits V. ROW and OTHER have room for a number
  * at each point and are overwritten. Errors: NOMEM. ---- */
 
-/* Whether A and B, which are the same at all points, are so at other sizes as well. What has no
- * value there says nothing, but that only one of them is of a derived size. */
-TOFFEE_NODISCARD bool toffee_fitter_agree(const toffee_fitter *f, const toffee_expr *a,
-                                          const toffee_expr *b);
-
 /* *OUT becomes FOUND, a form that fits all points, if it is the first; one that is something else
  * than another at other sizes sets *AMBIGUOUS. NULL: there is none. */
 void toffee_fitter_take(const toffee_fitter *f, const toffee_expr *found, bool *ambiguous,

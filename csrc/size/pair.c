@@ -1,57 +1,6 @@
 /* csrc/size/pair.c -- the same value in all traces, and its sizes as expressions. */
 #include "size/twins.h"
 
-#include <string.h>
-
-/* What a convolution or a pool makes of a size: exact where fitting has to guess. *OUT is NULL for
- * other nodes and axes. */
-static toffee_code
-size_by_window(toffee_unifier *u, int32_t axis, const toffee_expr **out, toffee_status *st)
-{
-    static const char *const windows[] = {"AveragePool", "Conv", "LpPool", "MaxPool"};
-    const toffee_node *node = u->nodes[0];
-    const toffee_attr *kernel = toffee_node_attr(node, "kernel_shape");
-    const toffee_attr *strides = toffee_node_attr(node, "strides");
-    const toffee_attr *dilations = toffee_node_attr(node, "dilations");
-    const toffee_attr *pads = toffee_node_attr(node, "pads");
-    const toffee_attr *ceil_mode = toffee_node_attr(node, "ceil_mode");
-    size_t at = (size_t)axis - 2;
-    int64_t stride = 1;
-    int64_t span = 0; /* of the window, less the padding */
-    const toffee_expr *size = NULL;
-    const toffee_expr *number = NULL;
-    bool is_window = false;
-
-    *out = NULL;
-    for (size_t i = 0; i < TOFFEE_COUNTOF(windows); i++) {
-        is_window = is_window || toffee_str_is(node->op_type, windows[i]);
-    }
-    if (!is_window || axis < 2 || kernel == NULL || at >= kernel->n ||
-        toffee_node_attr(node, "auto_pad") != NULL || (ceil_mode != NULL && ceil_mode->i != 0)) {
-        return TOFFEE_OK;
-    }
-    size = toffee_unifier_size(u, node->inputs.data[0], axis);
-    if (size == NULL || (strides != NULL && strides->n != kernel->n) ||
-        (dilations != NULL && dilations->n != kernel->n) ||
-        (pads != NULL && pads->n != 2 * kernel->n)) {
-        return TOFFEE_OK;
-    }
-    stride = strides != NULL ? strides->ints[at] : 1;
-    span = (dilations != NULL ? dilations->ints[at] : 1) * (kernel->ints[at] - 1) + 1;
-    span -= pads != NULL ? pads->ints[at] + pads->ints[kernel->n + at] : 0;
-    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, 1, &number, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_expr_add(u->pool, size, -span, number, &size, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, stride, out, st));
-    if (size != NULL && *out != NULL && stride > 0) {
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(u->pool, size, *out, &size, st));
-    }
-    if (size != NULL) {
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_add(u->pool, size, 1, number, &size, st));
-    }
-    *out = size;
-    return TOFFEE_OK;
-}
-
 /* A name for axis AXIS of VALUE as a size of its own: "45.2", after the value. */
 static toffee_code
 make_derived(toffee_unifier *u, toffee_value *value, int32_t axis, const int64_t *samples,
@@ -74,15 +23,12 @@ static toffee_code
 express_size(toffee_unifier *u, toffee_value *value, int32_t axis, const int64_t *samples,
              const toffee_expr **out, toffee_status *st)
 {
-    *out = NULL;
-    if (u->nodes != NULL) {
-        TOFFEE_RETURN_IF_ERROR(size_by_window(u, axis, out, st));
-    }
-    if (*out != NULL && memcmp((*out)->samples, samples, u->n * sizeof(*samples)) != 0) {
-        *out = NULL;
-    }
-    if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(toffee_unifier_fit(u, samples, out, st));
+    bool is_simple = false;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_unifier_length(u, axis, samples, &is_simple, out, st));
+    if (*out == NULL || !is_simple) {
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_fit_exact(u->pool, samples, u->hints.data, u->hints.n, *out, out, st));
     }
     if (*out == NULL) {
         TOFFEE_RETURN_IF_ERROR(make_derived(u, value, axis, samples, out, st));

@@ -3,7 +3,7 @@
 #define TOFFEE_SIZE_POOL_H
 
 #include "base/vec.h"
-#include "size/expr.h"
+#include "size/fit.h"
 
 /* Rows of n_points numbers that fit.c works in. */
 #define TOFFEE_SIZE_N_ROWS 10
@@ -27,10 +27,10 @@ struct toffee_exprs {
     toffee_expr_table by_terms;
     toffee_expr_table by_samples;          /* what was remembered */
     TOFFEE_VEC(const toffee_expr *) known; /* the same in order: symbols, derived, remembered */
-    TOFFEE_VEC(const toffee_expr *) bases; /* symbols and derived sizes */
+    TOFFEE_VEC(const toffee_expr *) bases; /* symbols, derived sizes, and some others */
     TOFFEE_VEC(const toffee_expr *) pairs; /* of the first n_paired bases; see fit.c */
     size_t n_paired;
-    bool is_guessed; /* some fit was a division or a bound, of which few points tell little */
+    toffee_guess guess;           /* the most of all fits */
     TOFFEE_VEC(toffee_term) work; /* of the polynomial being made */
     int64_t *rows[TOFFEE_SIZE_N_ROWS];
 };

@@ -116,6 +116,22 @@ new_exprs(toffee_unifier *u, size_t n, const toffee_expr ***out, toffee_status *
     return *out != NULL ? TOFFEE_OK : toffee_fail_nomem(st);
 }
 
+/* Notes what the elements of the input are: the sizes that come out may follow from it. */
+static toffee_code
+note_items(toffee_unifier *u, const slot *s, const toffee_expr *const *exprs, toffee_status *st)
+{
+    const toffee_expr **copy =
+        toffee_arena_copy(u->arena, exprs, (s->n_items + 1) * sizeof(*exprs));
+
+    if (copy == NULL) {
+        return toffee_fail_nomem(st);
+    }
+    if (s->index < TOFFEE_UNIFY_MAX_SLOTS) {
+        u->slots[s->index] = copy;
+    }
+    return TOFFEE_OK;
+}
+
 /* Element by element. */
 static toffee_code
 slot_items(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *st)
@@ -129,6 +145,7 @@ slot_items(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *
             return fail_slot(u, s, st);
         }
     }
+    TOFFEE_RETURN_IF_ERROR(note_items(u, s, exprs, st));
     return make_items(u, s, exprs, out, st);
 }
 
@@ -366,15 +383,18 @@ slot_slice(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *
 
     TOFFEE_RETURN_IF_ERROR(new_exprs(u, s->n_items, &exprs, st));
     for (size_t i = 0; i < s->n_items; i++) {
+        TOFFEE_RETURN_IF_ERROR(fit_item(u, s, i, &exprs[i], st));
+        if (exprs[i] == NULL) {
+            return fail_slot(u, s, st);
+        }
+    }
+    TOFFEE_RETURN_IF_ERROR(note_items(u, s, exprs, st));
+    for (size_t i = 0; i < s->n_items; i++) {
         int32_t axis = (int32_t)constant_item(u, 3, i, (int64_t)i);
         int64_t step = constant_item(u, 4, i, 1);
 
         if (axis < 0) {
             axis += data->type.rank;
-        }
-        TOFFEE_RETURN_IF_ERROR(fit_item(u, s, i, &exprs[i], st));
-        if (exprs[i] == NULL) {
-            return fail_slot(u, s, st);
         }
         if (step < 0 || toffee_expr_is_number(exprs[i], NULL)) {
             continue;

@@ -8,6 +8,8 @@
 
 /* Most elements of a constant that are expressed one by one. */
 #define TOFFEE_UNIFY_MAX_ITEMS 64
+/* Inputs of a node whose elements are known at all sizes; further ones are not noted. */
+#define TOFFEE_UNIFY_MAX_SLOTS 5
 
 /* The sizes of a value of the first graph, and what it is in the others. */
 typedef struct {
@@ -32,7 +34,8 @@ typedef struct {
     toffee_ptrmap instead; /* value of the first graph -> what to read in its place */
     /* The node at hand, in each graph; [0] is of the first. */
     toffee_node *const *nodes;
-    TOFFEE_VEC(const toffee_expr *) hints; /* sizes of its inputs, for fits */
+    TOFFEE_VEC(const toffee_expr *) hints;                   /* sizes of its inputs, for fits */
+    const toffee_expr *const *slots[TOFFEE_UNIFY_MAX_SLOTS]; /* elements of inputs that moved */
     /* What is made for it. */
     TOFFEE_VEC(toffee_node *) made;   /* the new list of nodes */
     TOFFEE_VEC(toffee_value *) fresh; /* values of nodes that the traces do not have */
@@ -61,6 +64,15 @@ TOFFEE_NODISCARD toffee_code toffee_unifier_fit(toffee_unifier *u, const int64_t
  * of the points FIRST and SECOND. */
 toffee_code toffee_unifier_fail(const toffee_unifier *u, size_t first, size_t second,
                                 toffee_status *st, const char *format, ...) TOFFEE_PRINTF(5, 6);
+
+/* ---- length.c ---- */
+
+/* *OUT is the size, SAMPLES, of AXIS of what comes out of the node at hand, as it follows from its
+ * inputs and attributes; NULL: it does not. *IS_SIMPLE: nobody would write it otherwise. Errors:
+ * NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_unifier_length(toffee_unifier *u, int32_t axis,
+                                                   const int64_t *samples, bool *is_simple,
+                                                   const toffee_expr **out, toffee_status *st);
 
 /* ---- pair.c ---- */
 

@@ -314,6 +314,7 @@ unify_node(toffee_unifier *u, toffee_status *st)
     }
     TOFFEE_RETURN_IF_ERROR(compare_operators(u, st));
     TOFFEE_RETURN_IF_ERROR(collect_hints(u, st));
+    memset(u->slots, 0, sizeof(u->slots));
     for (size_t i = 0; i < u->nodes[0]->inputs.n; i++) {
         TOFFEE_RETURN_IF_ERROR(unify_input(u, i, st));
     }
@@ -484,7 +485,7 @@ begin(toffee_unifier *u, toffee_status *st)
 }
 
 toffee_code
-toffee_unify(const toffee_twins *twins, bool *has_guessed, toffee_status *st)
+toffee_unify(const toffee_twins *twins, toffee_guess *guess, toffee_status *st)
 {
     toffee_unifier u = {
         .in = twins, .graph = twins->graphs[0], .n = twins->n_graphs, .arena = toffee_arena_new()};
@@ -496,7 +497,7 @@ toffee_unify(const toffee_twins *twins, bool *has_guessed, toffee_status *st)
     rc = rc == TOFFEE_OK ? compare_outputs(&u, st) : rc;
     rc = rc == TOFFEE_OK ? declare_all(&u, st) : rc;
     rc = rc == TOFFEE_OK ? put_back(&u, st) : rc;
-    *has_guessed = rc == TOFFEE_OK && toffee_fit_has_guessed(u.pool);
+    *guess = rc == TOFFEE_OK ? toffee_fit_guess(u.pool) : TOFFEE_GUESS_NONE;
     toffee_arena_free(u.arena);
     return rc;
 }

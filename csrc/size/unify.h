@@ -9,6 +9,7 @@
 #define TOFFEE_SIZE_UNIFY_H
 
 #include "ir/graph.h"
+#include "size/fit.h"
 
 /* Axis AXIS of the input called NAME is as large as SYMBOL says. */
 typedef struct {
@@ -31,8 +32,8 @@ typedef struct {
  * values between them declare expressions ("2*length + 1") where sizes move; a size that only the
  * graph knows has a name of its own. Errors: NOMEM; TRACE: the graphs cannot be one, and why, with
  * the user's line where nodes have one. After an error the first graph is good for nothing.
- * *HAS_GUESSED: more traces would tell more (toffee_fit_has_guessed). */
-TOFFEE_NODISCARD toffee_code toffee_unify(const toffee_twins *twins, bool *has_guessed,
+ * *GUESS: how much more traces would tell. */
+TOFFEE_NODISCARD toffee_code toffee_unify(const toffee_twins *twins, toffee_guess *guess,
                                           toffee_status *st);
 
 #endif /* TOFFEE_SIZE_UNIFY_H */
