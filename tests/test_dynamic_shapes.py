@@ -820,6 +820,42 @@ def test_a_large_model_that_refuses_most_sizes_is_run_at_more_of_them(monkeypatc
             assert_right(data, forward, (torch.randn(n),))
 
 
+def thirds_after_a_third(x):
+    """How many columns there are is a quotient of a quotient, and no number that Python had."""
+    part = x[:, x.shape[1] // 3 :: 3]
+    return part + torch.arange(part.shape[1]), part.new_ones(part.shape[1] // 2, 2)
+
+
+def last_of_the_rest(x):
+    part = x[:, : -(x.shape[1] // 2)].split((x.shape[1] - x.shape[1] // 2 + 1) // 2, 1)[-1]
+    return part * 2
+
+
+def last_rows_of_a_padded(x):
+    rows = F.pad(x.flatten(), (1, x.shape[1] // 2))[-4:]
+    return rows.expand(len(rows), len(rows))
+
+
+def begun_beyond_64(x):
+    part = x[:, x.shape[1] // 2 :: 2] * 1
+    part[:, 16::2] += 3
+    return part
+
+
+@pytest.mark.parametrize(
+    "program", [thirds_after_a_third, last_of_the_rest, last_rows_of_a_padded, begun_beyond_64]
+)
+def test_a_large_model_is_right_or_refused_where_parts_of_parts_are_cut(program, monkeypatch):
+    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
+    try:
+        data = exported(program, (torch.randn(3, 6),), {"x": {0: "m", 1: "n"}})
+    except toffee.DynamicShapeError as error:
+        assert program is begun_beyond_64 and "16::2" in str(error.__notes__)
+    else:
+        for m, n in ((1, 1), (3, 6), (1, 4), (2, 9), (1, 14), (2, 31), (1, 40), (1, 97)):
+            assert_right(data, program, (torch.randn(m, n),))
+
+
 def test_a_part_of_a_part_is_right_at_sizes_that_the_first_runs_do_not_tell(monkeypatch):
     """Of the last of three parts, a third: at the sizes of the first runs this is (n + 18)//19."""
     runs = []
