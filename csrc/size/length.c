@@ -55,6 +55,32 @@ place_of(const toffee_unifier *u, size_t index, int32_t axis, int32_t rank)
 
 /* ---- windows -------------------------------------------------------------------------------- */
 
+/* floor or, if CEILS, ceil((size + more) / stride) + plus. */
+static toffee_code
+count(toffee_unifier *u, const toffee_expr *size, int64_t more, int64_t stride, bool ceils,
+      int64_t plus, const toffee_expr **out, toffee_status *st)
+{
+    const toffee_expr *one = NULL;
+    const toffee_expr *by = NULL;
+
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, 1, &one, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, stride, &by, st));
+    TOFFEE_RETURN_IF_ERROR(
+        toffee_expr_add(u->pool, size, more + (ceils ? stride - 1 : 0), one, out, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(u->pool, *out, by, out, st));
+    return toffee_expr_add(u->pool, *out, plus, one, out, st);
+}
+
+static bool
+has_ceil_mode(const toffee_node *node)
+{
+    const toffee_attr *attr = toffee_node_attr(node, "ceil_mode");
+
+    return attr != NULL && attr->i != 0;
+}
+
+/* With ceil_mode a last window may hang over, but not begin behind what is there and the padding
+ * before it. */
 static toffee_code
 length_of_windows(toffee_unifier *u, int32_t axis, const toffee_expr **out, toffee_status *st)
 {
@@ -63,37 +89,34 @@ length_of_windows(toffee_unifier *u, int32_t axis, const toffee_expr **out, toff
     const toffee_attr *strides = toffee_node_attr(node, "strides");
     const toffee_attr *dilations = toffee_node_attr(node, "dilations");
     const toffee_attr *pads = toffee_node_attr(node, "pads");
-    const toffee_attr *ceil_mode = toffee_node_attr(node, "ceil_mode");
+    const toffee_expr *size = toffee_unifier_size(u, node->inputs.data[0], axis);
+    const toffee_expr *begun = NULL;
+    bool ceils = has_ceil_mode(node);
     size_t at = (size_t)axis - 2;
     int64_t stride = 1;
+    int64_t begin = 0;
     int64_t span = 0; /* of the window, less the padding */
-    const toffee_expr *size = NULL;
-    const toffee_expr *number = NULL;
 
     *out = NULL;
     if (axis < 2 || kernel == NULL || at >= kernel->n ||
-        toffee_node_attr(node, "auto_pad") != NULL || (ceil_mode != NULL && ceil_mode->i != 0)) {
-        return TOFFEE_OK;
-    }
-    size = toffee_unifier_size(u, node->inputs.data[0], axis);
-    if (size == NULL || (strides != NULL && strides->n != kernel->n) ||
+        toffee_node_attr(node, "auto_pad") != NULL ||
+        (strides != NULL && strides->n != kernel->n) ||
         (dilations != NULL && dilations->n != kernel->n) ||
         (pads != NULL && pads->n != 2 * kernel->n)) {
         return TOFFEE_OK;
     }
     stride = strides != NULL ? strides->ints[at] : 1;
+    begin = pads != NULL ? pads->ints[at] : 0;
     span = (dilations != NULL ? dilations->ints[at] : 1) * (kernel->ints[at] - 1) + 1;
-    span -= pads != NULL ? pads->ints[at] + pads->ints[kernel->n + at] : 0;
-    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, 1, &number, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_expr_add(u->pool, size, -span, number, &size, st));
-    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, stride, out, st));
-    if (size != NULL && *out != NULL && stride > 0) {
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(u->pool, size, *out, &size, st));
+    span -= begin + (pads != NULL ? pads->ints[kernel->n + at] : 0);
+    if (stride < 1) {
+        return TOFFEE_OK;
     }
-    if (size != NULL) {
-        TOFFEE_RETURN_IF_ERROR(toffee_expr_add(u->pool, size, 1, number, &size, st));
+    TOFFEE_RETURN_IF_ERROR(count(u, size, -span, stride, ceils, 1, out, st));
+    if (ceils) {
+        TOFFEE_RETURN_IF_ERROR(count(u, size, begin, stride, true, 0, &begun, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_min(u->pool, *out, begun, out, st));
     }
-    *out = size;
     return TOFFEE_OK;
 }
 
@@ -232,7 +255,7 @@ toffee_unifier_length(toffee_unifier *u, int32_t axis, const int64_t *samples, b
     for (size_t i = 0; u->nodes != NULL && i < TOFFEE_COUNTOF(rules); i++) {
         if (toffee_str_is(u->nodes[0]->op_type, rules[i].op_type)) {
             TOFFEE_RETURN_IF_ERROR(rules[i].rule(u, axis, out, st));
-            *is_simple = rules[i].is_simple;
+            *is_simple = rules[i].is_simple && !has_ceil_mode(u->nodes[0]);
         }
     }
     if (*out != NULL && memcmp((*out)->samples, samples, u->n * sizeof(*samples)) != 0) {
