@@ -12,6 +12,7 @@ from exported import ops, to_bytes, to_graph
 from torch import nn
 
 from toffee import _size_compare
+from toffee.backend import torch as backend
 
 BOTH = {0: "batch", 1: "length"}
 
@@ -129,3 +130,14 @@ def test_calls_that_are_computed_give_the_graph_of_those_that_are_not(monkeypatc
     monkeypatch.setattr("toffee._twin.ShapeOnly.__call__", compute)
     assert to_bytes(model, x, dynamic_dims=dims) == skipped
     assert asked
+
+
+def test_a_graph_that_is_only_compared_reads_its_parameters_where_they_are():
+    model = nn.Linear(64, 64).eval()
+    graph = to_graph(model, torch.randn(2, 64))
+    weights = {tensor.name: tensor.numpy() for tensor in graph.initializer}
+    with backend.TorchRep(graph, "CPU", shares=True) as rep:
+        for name, tensor in rep.module.state_dict().items():
+            assert tensor.data_ptr() == weights[name].ctypes.data
+        x = torch.randn(2, 64)
+        np.testing.assert_allclose(rep.run([x])[0], model(x).detach(), atol=1e-6)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import mmap
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,12 +66,10 @@ def _weights(graph: Graph, names: set[str], shares: bool) -> dict[str, torch.Ten
     tensors = [tensor for tensor in graph.initializer if tensor.name in names]
     arrays = [tensor.numpy() for tensor in tensors]
     if shares:
-        with warnings.catch_warnings():  # of arrays that are not writable
-            warnings.simplefilter("ignore", UserWarning)
-            return {
-                tensor.name: values.from_numpy(array)
-                for tensor, array in zip(tensors, arrays, strict=True)
-            }
+        return {
+            tensor.name: values.from_numpy(array, shares=True)
+            for tensor, array in zip(tensors, arrays, strict=True)
+        }
     files = _PrivateFiles()
     return {
         tensor.name: values.from_numpy(files.array(array, part))

@@ -10,6 +10,7 @@ Strings and the 2- and 4-bit types are NumPy arrays (object arrays of ``str``, t
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -80,16 +81,17 @@ _DIRECT = frozenset(map(np.dtype, ["f4", "f8", "f2", "i8", "i4", "i2", "i1", "u1
 _WIDE_UNSIGNED = {torch.uint16, torch.uint32, torch.uint64}
 
 
-def from_numpy(array: Any) -> Any:
-    """A value of an array (a list: a sequence). Shares memory where the array is writable and
-    PyTorch has its dtype, copies where it is read-only."""
+def from_numpy(array: Any, shares: bool = False) -> Any:
+    """A value of an array (a list: a sequence). Shares memory where PyTorch has the dtype and the
+    array is writable; also where it is not, if the caller, who promises that nobody writes to the
+    tensor, SHARES it."""
     if array is None or isinstance(array, torch.Tensor):
         return array
     if isinstance(array, (list, tuple)):
-        return [from_numpy(item) for item in array]
+        return [from_numpy(item, shares) for item in array]
     array = np.asarray(array)
     if array.dtype in _DIRECT:
-        return _wrap(array)
+        return _wrap(array, shares)
     if array.dtype.kind in "OSU":
         return array.astype(object)
     name = array.dtype.name
@@ -100,17 +102,21 @@ def from_numpy(array: Any) -> Any:
     if name in _BITS:
         bits, dtype = _BITS[name]
         return (
-            _wrap(array.view(bits) if array.ndim else array.reshape(1).view(bits))
+            _wrap(array.view(bits) if array.ndim else array.reshape(1).view(bits), shares)
             .view(dtype)
             .reshape(array.shape)
         )
-    return _wrap(array)
+    return _wrap(array, shares)
 
 
-def _wrap(array: np.ndarray) -> torch.Tensor:
-    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+def _wrap(array: np.ndarray, shares: bool) -> torch.Tensor:
+    if any(stride < 0 for stride in array.strides) or not (shares or array.flags.writeable):
         array = array.copy()
-    return torch.from_numpy(array)
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it is not writable
+        return torch.from_numpy(array)
 
 
 def to_numpy(value: Any) -> Any:
