@@ -32,6 +32,9 @@ _MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16, 101, 23, 59)
 _MANY = (*range(2, 45), 48, 54, 61, 64, 72, 81, 90, 100, 113, 128)
 _MOST_TOGETHER = 2048
 _MOST_COMPUTED = 64
+_RUNS_COMPUTED = 30
+#: How many times the elements of the caller's arguments a model is verified with.
+_MOST_VERIFIED = 32
 #: From here on sizes are looked for around the caller's.
 _NEAR = 32
 
@@ -132,19 +135,20 @@ def more(request: _dims.Request) -> list[Sizes]:
 
 
 def many(request: _dims.Request, computes: bool) -> list[Sizes]:
-    """Still more sizes, to hold against each other what fits those before; only few elements if the
-    model COMPUTES at each."""
+    """Still more sizes, to hold against each other what fits those before; fewer, and only
+    few elements, if the model COMPUTES at each."""
     n = len(request.dims)
     units = [size // dim.multiple_of for dim, size in zip(request.dims, request.sizes, strict=True)]
     tables = [_MANY if own < _NEAR else _near(own) for own in units]
-    wanted = [
+    most = max(_MOST_TOGETHER, 8 * math.prod(units))
+    together = [
         tuple(
             mine[(at * (1, 20, 33, 7)[i % 4] + 5 * i) % len(mine)] for i, mine in enumerate(tables)
         )
         for at in range(len(_MANY))
     ]
-    # For what is too large together: each large one beside small ones.
-    for one in range(n if n > 1 else 0):
+    wanted = [factors for factors in together if n == 1 or math.prod(factors) <= most]
+    for one in range(n if n > 1 else 0):  # each large one beside small ones
         wanted += [
             tuple(
                 size if i == one else 2 + (at + i) % 4 if own < _NEAR else own + at % 4
@@ -152,14 +156,11 @@ def many(request: _dims.Request, computes: bool) -> list[Sizes]:
             )
             for at, size in enumerate(tables[one][n - 1 :: n])
         ]
-    most = _MOST_COMPUTED if computes else _MOST_TOGETHER
-    most = max(most, (2 if computes else 8) * math.prod(units))
-    allowed = [
-        tuple(map(_allowed, request.dims, factors))
-        for factors in wanted
-        if math.prod(factors) <= most
-    ]
-    return list(dict.fromkeys(allowed))
+    if computes:
+        most = max(_MOST_COMPUTED, 2 * math.prod(units))
+        wanted = [factors for factors in wanted if math.prod(factors) <= most]
+        wanted = wanted[:: len(wanted) // _RUNS_COMPUTED + 1]
+    return list(dict.fromkeys(tuple(map(_allowed, request.dims, factors)) for factors in wanted))
 
 
 def _near(units: int) -> tuple[int, ...]:
@@ -180,21 +181,20 @@ def _allowed(dim: _dims.Dim, factor: int) -> int:
 
 
 def untraced(request: _dims.Request, traced: Collection[Sizes]) -> list[Sizes]:
-    """Sizes that no run of those TRACED had, if any are allowed: just beyond the largest, and the
-    smallest from 2 on."""
-    columns = list(zip(*traced, strict=True))
-    beyond = [
-        [n * dim.multiple_of for n in range(max(seen) // dim.multiple_of + 1 + i, max(seen) + 9)]
-        for i, (dim, seen) in enumerate(zip(request.dims, columns, strict=True))
-    ]
-    below = [[*range(2, max(seen))] for seen in columns]
+    """Sizes that no run of those TRACED had, if any are allowed: beyond the largest at which the
+    model is computed in a few times what it takes at the caller's, and the smallest from 2 on."""
+    most = _MOST_VERIFIED ** (1 / len(request.dims))
+    columns = list(zip(request.dims, zip(*traced, strict=True), request.sizes, strict=True))
     found = []
-    for choices in (beyond, below):
-        allowed = [
-            [n for n in mine if dim.allows(n) and n not in seen] or [request.sizes[i]]
-            for i, (dim, mine, seen) in enumerate(zip(request.dims, choices, columns, strict=True))
-        ]
-        found.append(_apart(allowed))
+    for is_beyond in (True, False):
+        choices = []
+        for i, (dim, seen, own) in enumerate(columns):
+            usual = max(int(own * most), max(_SMALL) * dim.multiple_of)
+            largest = min(max(seen), usual) // dim.multiple_of + 1 + i
+            around = range(largest, largest + 8) if is_beyond else range(2, largest + 8)
+            wanted = [n * dim.multiple_of for n in around if dim.allows(n * dim.multiple_of)]
+            choices.append([n for n in wanted if n not in seen] or wanted or [own])
+        found.append(_apart(choices))
     return [sizes for sizes in dict.fromkeys(found) if sizes not in traced]
 
 
