@@ -28,8 +28,8 @@ _WINDOWS = re.compile(r"aten::_?adaptive_avg_pool")
 #: is wrong may not show in all.
 _DRAWS = 4
 
-#: What a graph says of sizes beyond what was seen: quotients and remainders of a symbol, or parts
-#: that are cut off; or what fewer people write, and fewer runs tell (see csrc/size/fit.h).
+#: What a graph says of sizes beyond what was seen: see toffee_guess in csrc/size/fit.h. What is cut
+#: off is usual, too.
 _NOTHING, _USUAL, _RARE = range(3)
 
 _Sizes = tuple[int, ...]
@@ -129,7 +129,8 @@ class _Twins:
         runs += [self.runner.attempt(wanted) for wanted in points[1:-1]]
         if self.examples:
             return self._of_some(runs)
-        if self._is_small(first):
+        is_small = self._is_small(first)
+        if is_small:
             runs += self.runner.taken(_size_choice.more(self.request), runs)
         runs += self.runner.taken(_size_choice.ends(self.request), runs)
         stages = (_size_choice.further, _size_choice.many)
@@ -137,20 +138,21 @@ class _Twins:
         while True:
             try:
                 graph = self._of_some(runs)
-                n_wanted = self._n_wanted(runs, self._is_small(first))
+                n_wanted = self._n_wanted(runs, is_small)
                 if n_wanted <= n_done:
                     return graph
+                n_done = n_wanted if is_small else n_done + 1
             except DynamicShapeError:
                 self.runner.sources.clear()
-                n_wanted = n_done + 1
-                if n_wanted > len(stages):
+                if n_done == len(stages):
                     raise
-            n_done = n_wanted
+                n_done += 1
             sizes = stages[n_done - 1](self.request, self.runner.computes)
             runs += self.runner.taken(sizes, runs)
 
     def _n_wanted(self, runs: Sequence[Run], is_small: bool) -> int:
-        """How far a graph of RUNS has to be looked at again: at further sizes, or at many."""
+        """How far a graph of RUNS has to be looked at again: at further sizes (1), or at many
+        (2). What is rare in a large model may be usual after the first of these."""
         if self.guess == _RARE or (is_small and self.guess == _USUAL):
             return 2
         return 1 if not is_small and (self.guess == _USUAL or _are_few(runs)) else 0

@@ -12,6 +12,8 @@
 /* Factors and summands that are taken off before the rest is fitted. */
 #define MAX_DEPTH 2
 #define ROWS_PER_DEPTH 3
+/* Values that must have been seen of what is no symbol for its quotients to be usual. */
+#define USUAL_VALUES 5
 /* Symbols whose sums and products are divided. */
 #define MAX_PAIRED 4
 
@@ -371,30 +373,47 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
     return TOFFEE_OK;
 }
 
-/* How much the atoms of EXPR that are none of the first N say beyond the points. */
-static toffee_guess
-guess_of(const toffee_expr *expr, size_t n)
+/* How many atoms of EXPR, also within others, are none of the first N; *LAST is one of them. */
+static size_t
+count_new(const toffee_expr *expr, size_t n, const toffee_atom **last)
 {
-    size_t n_found = 0;
-    bool is_usual = true;
+    size_t n_new = 0;
 
-    for (size_t i = 0; i < expr->n; i++) {
+    for (size_t i = 0; expr != NULL && i < expr->n; i++) {
         for (size_t k = 0; k < expr->terms[i].n; k++) {
             const toffee_atom *atom = expr->terms[i].atoms[k];
 
-            if (atom->index < n) {
-                continue;
+            n_new += count_new(atom->left, n, last) + count_new(atom->right, n, last);
+            if (atom->index >= n) {
+                n_new++;
+                *last = atom;
             }
-            n_found++;
-            is_usual =
-                is_usual &&
-                (atom->kind == TOFFEE_ATOM_QUOTIENT || atom->kind == TOFFEE_ATOM_REMAINDER) &&
-                toffee_expr_is_number(atom->right, NULL) && toffee_expr_is_line(atom->left);
         }
     }
-    return n_found == 0               ? TOFFEE_GUESS_NONE
-           : n_found == 1 && is_usual ? TOFFEE_GUESS_USUAL
-                                      : TOFFEE_GUESS_RARE;
+    return n_new;
+}
+
+/* How much EXPR says beyond the points, if the first N atoms were known before. */
+static toffee_guess
+guess_of(const toffee_exprs *pool, const toffee_expr *expr, size_t n)
+{
+    const toffee_atom *atom = NULL;
+    size_t n_new = count_new(expr, n, &atom);
+    const toffee_expr *of = n_new == 1 ? atom->left : NULL;
+
+    if (n_new == 0) {
+        return TOFFEE_GUESS_NONE;
+    }
+    if (of != NULL && toffee_expr_is_number(of, NULL)) {
+        of = atom->right;
+    }
+    else if (of != NULL && !toffee_expr_is_number(atom->right, NULL)) {
+        of = NULL;
+    }
+    return of != NULL && (toffee_expr_is_line(of) ||
+                          toffee_row_distinct(pool->n_points, of->samples) >= USUAL_VALUES)
+               ? TOFFEE_GUESS_USUAL
+               : TOFFEE_GUESS_RARE;
 }
 
 toffee_code
@@ -425,7 +444,7 @@ toffee_fit_whole(toffee_exprs *pool, const int64_t *samples, const toffee_expr *
         *out = NULL; /* cannot be, but a wrong size would be worse than none */
     }
     if (*out != NULL) {
-        toffee_guess guess = guess_of(*out, n_atoms);
+        toffee_guess guess = guess_of(pool, *out, n_atoms);
 
         pool->guess = guess > pool->guess ? guess : pool->guess;
     }

@@ -72,8 +72,8 @@ int toffee_fit_sign(const toffee_exprs *pool, const toffee_expr *expr);
 /* How much of what was found says more than the points do. */
 typedef enum {
     TOFFEE_GUESS_NONE,  /* sums and products, and what was met before */
-    TOFFEE_GUESS_USUAL, /* quotients and remainders of a symbol by a number */
-    TOFFEE_GUESS_RARE   /* quotients of quotients, bounds, ends of parts: few points tell little */
+    TOFFEE_GUESS_USUAL, /* a symbol, or a size of many values, divided by a number or bounded */
+    TOFFEE_GUESS_RARE   /* other quotients, bounded ones, ends of parts */
 } toffee_guess;
 
 /* The most of all that was found so far. */
