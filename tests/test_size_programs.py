@@ -5,6 +5,8 @@ Here 150 of them; `make fuzz-sizes` runs as many as you like.
 
 from __future__ import annotations
 
+import copy
+import io
 import re
 from collections import Counter
 
@@ -14,8 +16,10 @@ import torch
 from size_data import Input, SizeProgram, shrink
 from size_oracle import check_size_program, combinations
 from size_programs import size_program
+from torch.nn import functional as F
 
 import toffee
+from toffee import _core
 from toffee.torch_toffee import export
 
 N_PROGRAMS = 150
@@ -162,3 +166,35 @@ def test_program_runs_at_other_sizes():
     with torch.inference_mode():
         (half,) = program.module()(*program.arguments({"n": 9}, 0))
     assert half.shape == (4, 3)
+
+
+def test_each_allocation_of_the_unification_that_fails_is_a_memory_error(
+    monkeypatch, fail_allocation, count_allocations
+):
+    """A graph of slices, pads, joined and pooled axes, tables and numbers of the sizes."""
+    calls = []
+    unify = _core.unify
+
+    def noted(graphs, *rest):
+        calls.append((tuple(map(copy.deepcopy, graphs)), *rest))
+        return unify(graphs, *rest)
+
+    def forward(x):
+        n = x.shape[-1]
+        part = F.pad(x[..., n // 3 :: 2], (0, -n % 4))
+        pooled = F.max_pool1d(torch.cat([part, x], -1), 2, ceil_mode=True)
+        mask = torch.ones(n, n, dtype=torch.bool).tril()
+        rows = x.expand(n, n).masked_fill(mask, 0.5) * n**-0.5 + torch.arange(n)
+        return pooled, rows.reshape(n // 2 * 2 if n % 2 == 0 else n, -1)[-1], x / max(n, 5)
+
+    monkeypatch.setattr(_core, "unify", noted)
+    export(forward, torch.randn(1, 6), io.BytesIO(), dynamic_dims={"x": {1: "n"}})
+
+    graphs, *rest = calls[-1]
+    copies = tuple(map(copy.deepcopy, graphs))
+    n_allocations = count_allocations(unify, copies, *rest)
+    assert n_allocations > 5  # of arenas, which hold many
+    for n in range(n_allocations):
+        copies = tuple(map(copy.deepcopy, graphs))
+        with fail_allocation(n), pytest.raises(MemoryError):
+            unify(copies, *rest)
