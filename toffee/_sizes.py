@@ -34,8 +34,9 @@ _NOTHING, _USUAL, _RARE = range(3)
 
 _Sizes = tuple[int, ...]
 
-#: How many runs that did the same speak for a graph.
+#: How many runs that did the same speak for a graph; and for one that divides or cuts sizes.
 _LEAST = 3
+_ENOUGH = 8
 
 
 class Traced(NamedTuple):
@@ -152,10 +153,11 @@ class _Twins:
 
     def _n_wanted(self, runs: Sequence[Run], is_small: bool) -> int:
         """How far a graph of RUNS has to be looked at again: at further sizes (1), or at many
-        (2). What is rare in a large model may be usual after the first of these."""
-        if self.guess == _RARE or (is_small and self.guess == _USUAL):
-            return 2
-        return 1 if not is_small and (self.guess == _USUAL or _are_few(runs)) else 0
+        (2). What is rare in a large model may be usual after the first of these; but not in one
+        that refuses most sizes."""
+        if self.guess == _NOTHING:
+            return 1 if not is_small and _n_sizes(runs) < _LEAST else 0
+        return 2 if is_small or self.guess == _RARE or _n_sizes(runs) < _ENOUGH else 1
 
     def _is_small(self, run: Run) -> bool:
         return len(run.journal) <= _FEW_OPERATORS
@@ -324,9 +326,10 @@ class _Twins:
         return len(_verify.tensors_in((self.runner.args, self.runner.kwargs)))
 
 
-def _are_few(runs: Sequence[Run]) -> bool:
-    """Whether some symbol had fewer sizes beside 1 than speak for a graph."""
-    return any(len({*sizes} - {1}) < _LEAST for sizes in zip(*(r.sizes for r in runs), strict=True))
+def _n_sizes(runs: Sequence[Run]) -> int:
+    """How many sizes beside 1 a symbol had, at least."""
+    columns = zip(*(run.sizes for run in runs), strict=True)
+    return min(len({*sizes} - {1}) for sizes in columns)
 
 
 #: Operators that take a part of an axis, or put something to it, and which of their inputs says the
