@@ -856,6 +856,18 @@ def test_a_large_model_is_right_or_refused_where_parts_of_parts_are_cut(program,
             assert_right(data, program, (torch.randn(m, n),))
 
 
+def test_a_large_model_that_takes_few_sizes_is_run_at_many(monkeypatch):
+    """A quarter is one column from 4 to 7, or four from 16 to 19; else there is no sum."""
+    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
+
+    def last_quarter(x):
+        return x[:, -(x.shape[1] // 4) :] + torch.arange(4)
+
+    data = exported(last_quarter, torch.randn(2, 4), {"x": {1: "n"}})
+    for n in (1, 4, 7, 16, 17, 19):
+        assert_right(data, last_quarter, (torch.randn(2, n),))
+
+
 def test_a_part_of_a_part_is_right_at_sizes_that_the_first_runs_do_not_tell(monkeypatch):
     """Of the last of three parts, a third: at the sizes of the first runs this is (n + 18)//19."""
     runs = []
