@@ -868,6 +868,24 @@ def test_a_large_model_that_takes_few_sizes_is_run_at_many(monkeypatch):
         assert_right(data, last_quarter, (torch.randn(2, n),))
 
 
+def test_what_is_special_at_the_least_size_that_a_model_takes_is_seen(monkeypatch):
+    """It takes no less than 2, and there alone writes something."""
+    monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)
+
+    def forward(x):
+        y = x.clone()
+        y[-1:2] += 3
+        return y, x.unfold(0, 2, 1)
+
+    try:
+        data = exported(forward, (torch.randn(4),), {"x": {0: "n"}})
+    except toffee.DynamicShapeError as error:
+        assert "n=2" in str(error) and "y[-1:2]" in str(error.__notes__)
+    else:
+        for n in (2, 3, 7):
+            assert_right(data, forward, (torch.randn(n),))
+
+
 def test_a_part_of_a_part_is_right_at_sizes_that_the_first_runs_do_not_tell(monkeypatch):
     """Of the last of three parts, a third: at the sizes of the first runs this is (n + 18)//19."""
     runs = []

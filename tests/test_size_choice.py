@@ -32,7 +32,7 @@ def requests(draw):
 def every_choice(wanted, computes):
     return {
         "points": [sizes for choices in _size_choice.points(wanted) for sizes in choices],
-        "ends": _size_choice.ends(wanted),
+        "ends": [sizes for choices in _size_choice.ends(wanted) for sizes in choices],
         "more": _size_choice.more(wanted),
         "further": _size_choice.further(wanted, computes),
         "many": _size_choice.many(wanted, computes),

@@ -84,18 +84,23 @@ def further(request: _dims.Request, computes: bool) -> list[Sizes]:
     return [*found, tuple(map(_least, request.dims))]
 
 
-def ends(request: _dims.Request) -> list[Sizes]:
-    """The caller's sizes, with each symbol alone as small as it may be, from 1 on, and as large;
-    and sizes where the least of the caller's is the largest, if that can be."""
+def ends(request: _dims.Request) -> list[list[Sizes]]:
+    """The caller's sizes, with each symbol alone as small as it may be, from 1 on, or as the model
+    takes it, and as large; and sizes where the least of the caller's is the largest, if that can
+    be. Of each list the first that the model takes is meant."""
     sizes = request.sizes
-    found = [
-        (*sizes[:i], end, *sizes[i + 1 :])
-        for i, dim in enumerate(request.dims)
-        for end in (_least(dim), dim.max)
-        if end is not None and end != sizes[i] and dim.allows(end)
-    ]
+
+    def with_one(i: int, wanted: Sequence[int | None]) -> list[Sizes]:
+        allowed = [n for n in wanted if n is not None and request.dims[i].allows(n)]
+        return [(*sizes[:i], n, *sizes[i + 1 :]) for n in allowed]
+
+    found = []
+    for i, dim in enumerate(request.dims):
+        least = _least(dim)
+        found.append(with_one(i, [least + n * dim.multiple_of for n in range(_ATTEMPTS)]))
+        found.append(with_one(i, [dim.max]))
     if len(sizes) > 1:
-        found.append(_towering(_others_of(request), sizes.index(min(sizes))))
+        found.append([_towering(_others_of(request), sizes.index(min(sizes)))])
     return found
 
 

@@ -199,6 +199,16 @@ class Runner:
                 _log.info("the model refuses %s: %s", self.request.describe(sizes), error)
         return runs
 
+    def first_taken(self, wanted: Sequence[tuple[int, ...]], known: Sequence[Run]) -> list[Run]:
+        """A run at the first of the sizes WANTED that the model takes; none if there is none, or if
+        one of the runs KNOWN was there."""
+        for sizes in wanted:
+            if any(run.sizes == sizes for run in known):
+                return []
+            if taken := self.taken([sizes], known):
+                return taken
+        return []
+
     def _refused(self, sizes: tuple[int, ...], error: Exception) -> DynamicShapeError:
         """ERROR is what the model raised at SIZES; the last time, others are tried."""
 

@@ -133,7 +133,8 @@ class _Twins:
         is_small = self._is_small(first)
         if is_small:
             runs += self.runner.taken(_size_choice.more(self.request), runs)
-        runs += self.runner.taken(_size_choice.ends(self.request), runs)
+        for wanted in _size_choice.ends(self.request):
+            runs += self.runner.first_taken(wanted, runs)
         stages = (_size_choice.further, _size_choice.many)
         n_done = 0  # of these
         while True:
