@@ -9,8 +9,10 @@
 
 /* ---- several forms --------------------------------------------------------------------------- */
 
-/* Sizes of no trace at which two forms are held against each other. */
-#define N_PROBES 64
+/* Sizes of no trace at which two forms are held against each other: so many of the first PROBED, a
+ * prime number, so that no remainder is left out. */
+#define N_PROBES 96
+#define PROBED 193
 #define MAX_PROBED 8
 
 /* The symbols of a pool, and sizes of theirs. */
@@ -43,12 +45,12 @@ probe_of(const toffee_exprs *pool)
     return found;
 }
 
-/* The sizes of probe K: up to 3 * N_PROBES more than the least, each symbol in another order. */
+/* The sizes of probe K: of the first all are the least, then each is larger in another order. */
 static void
 probe_set(probe *p, int64_t k)
 {
     for (size_t i = 0; i < p->n; i++) {
-        p->sizes[i] = p->least[i] + (3 * k * (int64_t)(i + 1) + 7 * (int64_t)i) % (3 * N_PROBES);
+        p->sizes[i] = p->least[i] + k * (37 + 22 * (int64_t)i) % PROBED;
     }
 }
 
