@@ -836,6 +836,13 @@ def last_rows_of_a_padded(x):
     return rows.expand(len(rows), len(rows))
 
 
+def between_a_half_and_two_thirds(x):
+    """As many columns as (n + 2)//6 at 4, 7, 10 and so on."""
+    n = x.shape[1]
+    part = x[:, n - n // 2 : -(n // 3)]
+    return part + torch.arange(part.shape[1])
+
+
 def begun_beyond_64(x):
     part = x[:, x.shape[1] // 2 :: 2] * 1
     part[:, 16::2] += 3
@@ -843,7 +850,14 @@ def begun_beyond_64(x):
 
 
 @pytest.mark.parametrize(
-    "program", [thirds_after_a_third, last_of_the_rest, last_rows_of_a_padded, begun_beyond_64]
+    "program",
+    [
+        thirds_after_a_third,
+        last_of_the_rest,
+        last_rows_of_a_padded,
+        between_a_half_and_two_thirds,
+        begun_beyond_64,
+    ],
 )
 def test_a_large_model_is_right_or_refused_where_parts_of_parts_are_cut(program, monkeypatch):
     monkeypatch.setattr("toffee._sizes._FEW_OPERATORS", 0)

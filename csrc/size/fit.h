@@ -65,9 +65,15 @@ TOFFEE_NODISCARD toffee_code toffee_fit_exact(toffee_exprs *pool, const int64_t 
  * value there says nothing, but that only one of them is of a derived size. */
 TOFFEE_NODISCARD bool toffee_fit_agree(const toffee_exprs *pool, const toffee_expr *a,
                                        const toffee_expr *b);
-/* 1 if EXPR is nowhere less than 0, at the points and at other sizes, -1 if it is everywhere; else
- * 0. */
-int toffee_fit_sign(const toffee_exprs *pool, const toffee_expr *expr);
+/* On which sides of 0 EXPR is, at the points and at other sizes. */
+typedef enum {
+    TOFFEE_SIGN_ANY,
+    TOFFEE_SIGN_NOT_NEGATIVE,
+    TOFFEE_SIGN_NOT_POSITIVE,
+    TOFFEE_SIGN_NEGATIVE
+} toffee_sign;
+
+toffee_sign toffee_fit_sign(const toffee_exprs *pool, const toffee_expr *expr);
 
 /* How much of what was found says more than the points do. */
 typedef enum {

@@ -75,27 +75,30 @@ toffee_fit_agree(const toffee_exprs *pool, const toffee_expr *a, const toffee_ex
     return true;
 }
 
-int
+toffee_sign
 toffee_fit_sign(const toffee_exprs *pool, const toffee_expr *expr)
 {
     probe p = probe_of(pool);
-    bool is_negative = false;
-    bool is_other = false;
+    int64_t least = INT64_MAX;
+    int64_t most = INT64_MIN;
 
     for (size_t i = 0; i < pool->n_points; i++) {
-        is_negative = is_negative || expr->samples[i] < 0;
-        is_other = is_other || expr->samples[i] >= 0;
+        least = expr->samples[i] < least ? expr->samples[i] : least;
+        most = expr->samples[i] > most ? expr->samples[i] : most;
     }
     for (int64_t k = 0; k < N_PROBES; k++) {
         int64_t value = 0;
 
         probe_set(&p, k);
         if (toffee_expr_eval(expr, p.names, p.sizes, p.n, &value)) {
-            is_negative = is_negative || value < 0;
-            is_other = is_other || value >= 0;
+            least = value < least ? value : least;
+            most = value > most ? value : most;
         }
     }
-    return is_negative && is_other ? 0 : is_negative ? -1 : 1;
+    return least >= 0  ? TOFFEE_SIGN_NOT_NEGATIVE
+           : most > 0  ? TOFFEE_SIGN_ANY
+           : most == 0 ? TOFFEE_SIGN_NOT_POSITIVE
+                       : TOFFEE_SIGN_NEGATIVE;
 }
 
 void

@@ -128,20 +128,29 @@ static toffee_code
 element(toffee_unifier *u, const toffee_expr *number, const toffee_expr *size,
         const toffee_expr **out, toffee_status *st)
 {
+    toffee_sign sign = number != NULL ? toffee_fit_sign(u->pool, number) : TOFFEE_SIGN_ANY;
     const toffee_expr *zero = NULL;
-    int64_t far = 0;
-    int sign = number != NULL ? toffee_fit_sign(u->pool, number) : 0;
+    const toffee_expr *far = NULL;
+    int64_t last = 0;
 
     *out = NULL;
-    if (number != NULL && toffee_expr_is_number(number, &far) && far > INT32_MAX) {
+    if (number != NULL && toffee_expr_is_number(number, &last) && last > INT32_MAX) {
         *out = size;
         return TOFFEE_OK;
     }
-    if (sign >= 0) {
-        return sign != 0 ? toffee_expr_min(u->pool, number, size, out, st) : TOFFEE_OK;
+    if (sign == TOFFEE_SIGN_NOT_NEGATIVE) {
+        return toffee_expr_min(u->pool, number, size, out, st);
+    }
+    if (sign == TOFFEE_SIGN_ANY) {
+        return TOFFEE_OK;
     }
     TOFFEE_RETURN_IF_ERROR(toffee_expr_number(u->pool, 0, &zero, st));
     TOFFEE_RETURN_IF_ERROR(toffee_expr_add(u->pool, size, 1, number, out, st));
+    if (sign == TOFFEE_SIGN_NOT_POSITIVE) { /* 0 is the first element: 0 times the size */
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_mul(u->pool, number, size, &far, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_add(u->pool, zero, -1, far, &far, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_expr_min(u->pool, *out, far, out, st));
+    }
     return toffee_expr_max(u->pool, *out, zero, out, st);
 }
 
