@@ -67,8 +67,8 @@ def points(request: _dims.Request) -> list[list[Sizes]]:
 
 def further(request: _dims.Request, computes: bool) -> list[Sizes]:
     """More sizes, as :func:`points` has them; each symbol much larger than the others; 2, where
-    parts are the smallest, and large numbers, unless the model COMPUTES at each; all as small as
-    they may be."""
+    parts are the smallest, and large numbers, odd and even, unless the model COMPUTES at each; all
+    as small as they may be."""
     others = _others_of(request)
     # Each symbol begins elsewhere, and all come to all of theirs: odd, even, small and large.
     found = [
@@ -76,7 +76,7 @@ def further(request: _dims.Request, computes: bool) -> list[Sizes]:
         for at in range(1, max(map(len, others)))
     ]
     n = len(others)
-    wanted = [(size,) * n for size in ((2, 27) if computes else (2, 27, 61, 131))]
+    wanted = [(size,) * n for size in ((2, 16, 27) if computes else (2, 16, 27, 38, 61, 130))]
     if n > 1:
         found += [_towering(others, i) for i in range(n)]
         wanted += [tuple(31 if i == one else 3 for i in range(n)) for one in range(n)]
