@@ -218,9 +218,11 @@ static bool
 is_plain(const toffee_expr *size)
 {
     for (size_t i = 0; size != NULL && i < size->n; i++) {
+        if (size->terms[i].coefficient < 0) {
+            return false;
+        }
         for (size_t k = 0; k < size->terms[i].n; k++) {
-            if (size->terms[i].coefficient < 0 ||
-                size->terms[i].atoms[k]->kind != TOFFEE_ATOM_SYMBOL) {
+            if (size->terms[i].atoms[k]->kind != TOFFEE_ATOM_SYMBOL) {
                 return false;
             }
         }
