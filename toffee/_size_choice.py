@@ -76,10 +76,12 @@ def further(request: _dims.Request, computes: bool) -> list[Sizes]:
         for at in range(1, max(map(len, others)))
     ]
     n = len(others)
-    wanted = [(size,) * n for size in ((2, 16, 27) if computes else (2, 16, 27, 38, 61, 130))]
+    wanted = [(2,) * n, (27,) * n]
     if n > 1:
         found += [_towering(others, i) for i in range(n)]
         wanted += [tuple(31 if i == one else 3 for i in range(n)) for one in range(n)]
+    for size in (16,) if computes else (16, 38, 61, 130):  # together they may be too large
+        wanted += [tuple(size if i == one else 3 + i for i in range(n)) for one in range(n)]
     found += [tuple(map(_allowed, request.dims, factors)) for factors in wanted]
     return [*found, tuple(map(_least, request.dims))]
 
