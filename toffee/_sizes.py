@@ -149,7 +149,8 @@ class _Twins:
                 if n_done == len(stages):
                     raise
                 n_done += 1
-            sizes = stages[n_done - 1](self.request, self.runner.computes)
+            # What a small model computes takes little time.
+            sizes = stages[n_done - 1](self.request, self.runner.computes and not is_small)
             runs += self.runner.taken(sizes, runs)
 
     def _n_wanted(self, runs: Sequence[Run], is_small: bool) -> int:

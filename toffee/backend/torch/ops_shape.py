@@ -149,7 +149,10 @@ def split(a: Attributes, x: _Tensor, sizes: _Tensor | None = None) -> Any:
     else:
         count = a.get("num_outputs", a.n_outputs)
         each = -(-total // count)
-        parts = [max(0, min(each, total - i * each)) for i in range(count)]
+        last = total - each * (count - 1)
+        if last < min(each, 1):  # as in ONNX Runtime; others would make parts of less than nothing
+            raise ValueError(f"{total} elements are fewer than {count} parts of {each} have")
+        parts = [*[each] * (count - 1), last]
     return torch.split(x, parts, axis)
 
 
