@@ -505,6 +505,31 @@ def test_broadcasting_along_an_axis_of_opset_6_means_what_it_meant():
     np.testing.assert_array_equal(result, X + X[0, :, 0, 0].reshape(3, 1, 1))
 
 
+@pytest.mark.parametrize(
+    ("size", "parts"), [(7, (3, 3, 1)), (6, (2, 2, 2)), (4, (2, 2, 0)), (0, (0, 0, 0))]
+)
+def test_the_last_of_num_outputs_may_be_smaller_as_in_onnx_runtime(size, parts):
+    node = helper.make_node("Split", ["x"], ["y0", "y1", "y2"], num_outputs=3)
+    inputs = {"x": np.arange(size, dtype=np.float32)}
+    data = model_bytes([node], inputs, n_outputs=3)
+    results = backend.run(toffee.loads(data), inputs)
+    assert tuple(map(len, results)) == parts
+    for result, wanted in zip(
+        results, run_onnxruntime(data, [inputs["x"]], optimize=False), strict=True
+    ):
+        np.testing.assert_array_equal(result, wanted)
+
+
+def test_more_parts_than_there_are_is_an_error_as_in_onnx_runtime():
+    node = helper.make_node("Split", ["x"], ["y0", "y1", "y2"], num_outputs=3)
+    inputs = {"x": np.arange(1, dtype=np.float32)}
+    data = model_bytes([node], inputs, n_outputs=3)
+    with pytest.raises(Exception, match="Split"):
+        run_onnxruntime(data, [inputs["x"]], optimize=False)
+    with pytest.raises(BackendError, match="1 elements are fewer than 3 parts of 1"):
+        backend.run(toffee.loads(data), inputs)
+
+
 # ---- control flow ------------------------------------------------------------------------------
 
 

@@ -150,7 +150,7 @@ def split(a: Attributes, x: _Tensor, sizes: _Tensor | None = None) -> Any:
         count = a.get("num_outputs", a.n_outputs)
         each = -(-total // count)
         last = total - each * (count - 1)
-        if last < min(each, 1):  # as in ONNX Runtime; others would make parts of less than nothing
+        if last < 0:  # as in ONNX Runtime
             raise ValueError(f"{total} elements are fewer than {count} parts of {each} have")
         parts = [*[each] * (count - 1), last]
     return torch.split(x, parts, axis)
