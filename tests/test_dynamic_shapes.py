@@ -900,6 +900,23 @@ def test_what_is_special_at_the_least_size_that_a_model_takes_is_seen(monkeypatc
             assert_right(data, forward, (torch.randn(n),))
 
 
+def test_what_the_first_look_refuted_is_not_taken_by_the_next_one():
+    """Which computes everything, and saw fewer sizes."""
+
+    def forward(x):
+        part = x.narrow(0, 1, len(x) // 3)
+        part.unflatten(0, (2, -1))  # refuses most sizes
+        return x * 0.5 ** len(part[1 : len(part) - len(part) // 3 : 3])
+
+    try:
+        data = exported(forward, torch.randn(7), "n", input_names=["x"])
+    except toffee.DynamicShapeError as error:
+        assert "0.5 **" in str(error.__notes__)
+    else:
+        for n in (7, 13, 38, 90, 128):
+            assert_right(data, forward, (torch.randn(n),))
+
+
 def test_a_part_of_a_part_is_right_at_sizes_that_the_first_runs_do_not_tell(monkeypatch):
     """Of the last of three parts, a third: at the sizes of the first runs this is (n + 18)//19."""
     runs = []
