@@ -34,8 +34,8 @@ def every_choice(wanted, computes):
         "points": [sizes for choices in _size_choice.points(wanted) for sizes in choices],
         "ends": [sizes for choices in _size_choice.ends(wanted) for sizes in choices],
         "more": _size_choice.more(wanted),
-        "further": _size_choice.further(wanted, computes),
-        "many": _size_choice.many(wanted, computes),
+        "further": _size_choice.further(wanted, computes, True),
+        "many": _size_choice.many(wanted, computes, True),
     }
 
 
@@ -67,7 +67,7 @@ def test_many_sizes_have_both_parities_with_each_symbol_small_and_large():
     dims = [Dim("a"), Dim("b"), Dim("c")]
     for units in ((2,), (2, 5), (3, 4, 8), (2, 200), (224, 224)):
         wanted = request(dims[: len(units)], units)
-        sizes = _size_choice.many(wanted, False)
+        sizes = _size_choice.many(wanted, False, True)
         for i, own in enumerate(units):
             mine = {size[i] for size in sizes}
             assert {n % 6 for n in mine} == set(range(6))
@@ -81,13 +81,17 @@ def test_many_sizes_have_both_parities_with_each_symbol_small_and_large():
 
 def test_few_elements_are_asked_for_where_each_run_is_computed():
     wanted = request([Dim("a"), Dim("b")], (2, 9))
-    assert max(map(math.prod, _size_choice.many(wanted, True))) <= 64
-    assert len(_size_choice.many(wanted, True)) <= 30
-    assert max(map(max, _size_choice.further(wanted, True))) <= 31
+    assert max(map(math.prod, _size_choice.many(wanted, True, True))) <= 64
+    assert len(_size_choice.many(wanted, True, True)) <= 30
+    assert max(map(math.prod, _size_choice.many(wanted, True, False))) <= 512
+    assert max(map(max, _size_choice.many(wanted, True, False))) <= 64
+    assert max(map(max, _size_choice.further(wanted, True, True))) <= 31
 
 
-def test_beyond_what_is_known_is_the_largest_of_each_symbol_with_few_others():
-    wanted = request([Dim("a"), Dim("b")], (2, 9))
-    taken = [(3, 4), (90, 5), (90, 2), (4, 70), (80, 1)]
-    assert _size_choice.beyond(wanted, taken, [(5, 9), (2, 64)]) == [(90, 2), (4, 70)]
-    assert _size_choice.beyond(wanted, taken, taken) == []
+def test_beyond_what_is_known_are_a_few_sizes_of_not_many_times_the_elements():
+    known = [(5, 9), (2, 8)]
+    taken = [*known, (3, 4), (90, 2), (4, 70), (90, 90)]
+    assert _size_choice.beyond(taken, known, 8) == [(90, 2), (4, 70), (3, 4)]
+    assert _size_choice.beyond(known, known, 8) == []
+    found = _size_choice.beyond([(n,) for n in range(1, 200)], [(n,) for n in range(30)], 8)
+    assert found[0] == (199,) and len(found) == 8 and found[-1][0] < 60

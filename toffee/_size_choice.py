@@ -35,6 +35,8 @@ _MOST_COMPUTED = 64
 _RUNS_COMPUTED = 30
 #: How many times the elements of the caller's arguments a model is verified with.
 _MOST_VERIFIED = 32
+#: Of how many times the elements sizes are that a graph is held against after an attempt before.
+_BEYOND = 8
 #: From here on sizes are looked for around the caller's.
 _NEAR = 32
 
@@ -65,10 +67,10 @@ def points(request: _dims.Request) -> list[list[Sizes]]:
     return [together[0], *(wanted for wanted in alone if wanted), *together[1:]]
 
 
-def further(request: _dims.Request, computes: bool) -> list[Sizes]:
+def further(request: _dims.Request, computes: bool, is_large: bool) -> list[Sizes]:
     """More sizes, as :func:`points` has them; each symbol much larger than the others; 2, where
-    parts are the smallest, and large numbers, odd and even, unless the model COMPUTES at each; all
-    as small as they may be."""
+    parts are the smallest, and large numbers, odd and even, the largest of them not if the model
+    COMPUTES at each, and few if it also IS_LARGE; all as small as they may be."""
     others = _others_of(request)
     # Each symbol begins elsewhere, and all come to all of theirs: odd, even, small and large.
     found = [
@@ -80,7 +82,9 @@ def further(request: _dims.Request, computes: bool) -> list[Sizes]:
     if n > 1:
         found += [_towering(others, i) for i in range(n)]
         wanted += [tuple(31 if i == one else 3 for i in range(n)) for one in range(n)]
-    for size in (16,) if computes else (16, 38, 61, 130):  # together they may be too large
+    for size in (
+        (16,) if computes and is_large else (16, 38, 61) if computes else (16, 38, 61, 130)
+    ):  # together they may be too large
         wanted += [tuple(size if i == one else 3 + i for i in range(n)) for one in range(n)]
     found += [tuple(map(_allowed, request.dims, factors)) for factors in wanted]
     return [*found, tuple(map(_least, request.dims))]
@@ -141,9 +145,9 @@ def more(request: _dims.Request) -> list[Sizes]:
     return list(dict.fromkeys(allowed))
 
 
-def many(request: _dims.Request, computes: bool) -> list[Sizes]:
-    """Still more sizes, to hold against each other what fits those before; fewer, and only
-    few elements, if the model COMPUTES at each."""
+def many(request: _dims.Request, computes: bool, is_large: bool) -> list[Sizes]:
+    """Still more sizes, to hold against each other what fits those before; of few elements if the
+    model COMPUTES at each, and fewer if it also IS_LARGE."""
     n = len(request.dims)
     units = [size // dim.multiple_of for dim, size in zip(request.dims, request.sizes, strict=True)]
     tables = [_MANY if own < _NEAR else _near(own) for own in units]
@@ -164,8 +168,16 @@ def many(request: _dims.Request, computes: bool) -> list[Sizes]:
             for at, size in enumerate(tables[one][n - 1 :: n])
         ]
     if computes:
-        most = max(_MOST_COMPUTED, 2 * math.prod(units))
-        wanted = [factors for factors in wanted if math.prod(factors) <= most]
+        most = max(_MOST_COMPUTED if is_large else _MOST_COMPUTED**2 // 8, 2 * math.prod(units))
+        wanted = [
+            factors
+            for factors in wanted
+            if math.prod(factors) <= most
+            and all(
+                n <= max(_MOST_COMPUTED, 2 * own) for n, own in zip(factors, units, strict=True)
+            )
+        ]
+    if computes and is_large:
         wanted = wanted[:: len(wanted) // _RUNS_COMPUTED + 1]
     return list(dict.fromkeys(tuple(map(_allowed, request.dims, factors)) for factors in wanted))
 
@@ -205,17 +217,13 @@ def untraced(request: _dims.Request, traced: Collection[Sizes]) -> list[Sizes]:
     return [sizes for sizes in dict.fromkeys(found) if sizes not in traced]
 
 
-def beyond(
-    request: _dims.Request, taken: Collection[Sizes], known: Collection[Sizes]
-) -> list[Sizes]:
-    """Of the sizes TAKEN those where one symbol is larger than in any of the KNOWN ones: for each
-    symbol the largest, with few elements."""
-    found = []
-    for i in range(len(request.dims)):
-        most = max(sizes[i] for sizes in known)
-        larger = [sizes for sizes in taken if sizes[i] > most]
-        found += sorted(larger, key=lambda sizes: (-sizes[i], math.prod(sizes)))[:1]
-    return list(dict.fromkeys(found))
+def beyond(taken: Collection[Sizes], known: Collection[Sizes], n_most: int) -> list[Sizes]:
+    """N_MOST of the sizes TAKEN that are none of those KNOWN, large and small, and of not many
+    times the elements."""
+    most = _BEYOND * max(map(math.prod, known))
+    others = [sizes for sizes in {*taken} - {*known} if math.prod(sizes) <= most]
+    others.sort(key=lambda sizes: (max(sizes), sizes), reverse=True)
+    return others[:: len(others) // n_most + 1]
 
 
 def _others_of(request: _dims.Request) -> list[list[int]]:

@@ -106,14 +106,16 @@ class _Twins:
 
     def _looks_closer(self, first: Run) -> bool:
         """Whether there is a way left in which the runs can be made, and it is taken."""
-        has_windows = any(map(_WINDOWS.match, first.operators()))
-        if has_windows and not self.runner.is_any:
+        if self._may_reckon_windows(first):
             self.runner.is_any = True
         elif not self.runner.computes:  # what was not computed may have decided something
             self.runner.computes = True
         else:
             return False
         return True
+
+    def _may_reckon_windows(self, first: Run) -> bool:
+        return not self.runner.is_any and any(map(_WINDOWS.match, first.operators()))
 
     def _unified(self, first: Run) -> _core.Graph:
         """One graph of the runs that did the same, held against the others by its results. Where
@@ -146,11 +148,10 @@ class _Twins:
                 n_done = n_wanted if is_small else n_done + 1
             except DynamicShapeError:
                 self.runner.sources.clear()
-                if n_done == len(stages):
+                if n_done == len(stages) or self._may_reckon_windows(first):
                     raise
                 n_done += 1
-            # What a small model computes takes little time.
-            sizes = stages[n_done - 1](self.request, self.runner.computes and not is_small)
+            sizes = stages[n_done - 1](self.request, self.runner.computes, not is_small)
             runs += self.runner.taken(sizes, runs)
 
     def _n_wanted(self, runs: Sequence[Run], is_small: bool) -> int:
@@ -190,11 +191,12 @@ class _Twins:
             for run in runs:
                 if run not in used:
                     claim.hold_against(run, _DRAWS if self._is_small(run) else 1)
-            # An attempt before may have failed for what only its sizes show.
-            known = [run.sizes for run in runs]
-            beyond = _size_choice.beyond(self.request, self.runner.traced, known)
-            for run in self.runner.taken(beyond, runs):
-                claim.hold_against(run, 1)
+            if self.runner.computes:  # an attempt before may have failed at other sizes
+                known = [run.sizes for run in runs]
+                n_most = 64 if self._is_small(runs[0]) else 8
+                beyond = _size_choice.beyond(self.runner.traced, known, n_most)
+                for run in self.runner.taken(beyond, runs):
+                    claim.hold_against(run, 1)
             self.guess = max(self.guess, _USUAL if _cuts(graph) else _NOTHING)
             if len(used) < len(runs):  # there, values on the way may have other sizes
                 graph.value_info = []
