@@ -92,7 +92,7 @@ def test_the_python_package_imports_heavy_things_on_first_use_only():
     torch_modules = {"torch_toffee.py"} | {
         f"_{name}.py"
         for name in "complex_functions decompositions guards linear_algebra models quantized "
-        "special sizes structure switches torch_onnx tracing twin".split()
+        "special size_runs structure switches torch_onnx tracing twin".split()
     }
     for path in sorted((ROOT / "toffee").glob("*.py")):
         if path.name not in torch_modules:

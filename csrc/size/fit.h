@@ -65,7 +65,6 @@ TOFFEE_NODISCARD toffee_code toffee_fit_exact(toffee_exprs *pool, const int64_t 
  * value there says nothing, but that only one of them is of a derived size. */
 TOFFEE_NODISCARD bool toffee_fit_agree(const toffee_exprs *pool, const toffee_expr *a,
                                        const toffee_expr *b);
-/* On which sides of 0 EXPR is, at the points and at other sizes. */
 typedef enum {
     TOFFEE_SIGN_ANY,
     TOFFEE_SIGN_NOT_NEGATIVE,
@@ -73,6 +72,7 @@ typedef enum {
     TOFFEE_SIGN_NEGATIVE
 } toffee_sign;
 
+/* On which sides of 0 EXPR is, at the points and at other sizes. */
 toffee_sign toffee_fit_sign(const toffee_exprs *pool, const toffee_expr *expr);
 
 /* How much of what was found says more than the points do. */

@@ -385,18 +385,15 @@ slot_slice(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *
 
     TOFFEE_RETURN_IF_ERROR(new_exprs(u, s->n_items, &exprs, st));
     for (size_t i = 0; i < s->n_items; i++) {
-        TOFFEE_RETURN_IF_ERROR(fit_item(u, s, i, &exprs[i], st));
-        if (exprs[i] == NULL) {
-            return fail_slot(u, s, st);
-        }
-    }
-    TOFFEE_RETURN_IF_ERROR(note_items(u, s, exprs, st));
-    for (size_t i = 0; i < s->n_items; i++) {
         int32_t axis = (int32_t)constant_item(u, 3, i, (int64_t)i);
         int64_t step = constant_item(u, 4, i, 1);
 
         if (axis < 0) {
             axis += data->type.rank;
+        }
+        TOFFEE_RETURN_IF_ERROR(fit_item(u, s, i, &exprs[i], st));
+        if (exprs[i] == NULL) {
+            return fail_slot(u, s, st);
         }
         if (step < 0 || toffee_expr_is_number(exprs[i], NULL)) {
             continue;
@@ -411,6 +408,7 @@ slot_slice(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status *
             TOFFEE_RETURN_IF_ERROR(number_expr(u, INT64_MAX, &exprs[i], st));
         }
     }
+    TOFFEE_RETURN_IF_ERROR(note_items(u, s, exprs, st));
     return make_items(u, s, exprs, out, st);
 }
 
