@@ -1,8 +1,6 @@
 /* csrc/size/attribute.c -- an attribute that moved, and the operator that does without it. */
 #include "size/twins.h"
 
-#include <string.h>
-
 /* Whether the windows of a pool are as large as what they are on, at all points and with nothing
  * around: then it is the pool of all. */
 static bool
@@ -116,19 +114,14 @@ toffee_unifier_attribute(toffee_unifier *u, const char *name, size_t point, toff
 
 /* ---- pools whose last window hangs over ------------------------------------------------------ */
 
-/* The padding at the end of axis AT that holds the last window of the node at hand, if the axis and
- * what comes out of it are of one size everywhere; -1: they are not, or no padding is that. */
+/* The padding at the end of AXIS that holds the last of the windows W of the node at hand, if the
+ * axis and what comes out of it are of one size everywhere; -1: they are not, or no padding is
+ * that. */
 static int64_t
-end_of_fixed(const toffee_unifier *u, const toffee_attr *kernel, size_t at)
+end_of_fixed(const toffee_unifier *u, const toffee_windows *w, int32_t axis)
 {
-    const toffee_node *node = u->nodes[0];
-    const toffee_attr *strides = toffee_node_attr(node, "strides");
-    const toffee_attr *dilations = toffee_node_attr(node, "dilations");
-    const toffee_attr *pads = toffee_node_attr(node, "pads");
-    int64_t stride = strides != NULL ? strides->ints[at] : 1;
-    int64_t dilation = dilations != NULL ? dilations->ints[at] : 1;
-    const toffee_expr *in = toffee_unifier_size(u, node->inputs.data[0], (int32_t)at + 2);
-    const toffee_expr *out = toffee_unifier_size(u, node->outputs.data[0], (int32_t)at + 2);
+    const toffee_expr *in = toffee_unifier_size(u, u->nodes[0]->inputs.data[0], axis);
+    const toffee_expr *out = toffee_unifier_size(u, u->nodes[0]->outputs.data[0], axis);
     int64_t size = 0;
     int64_t n_windows = 0;
     int64_t end = 0;
@@ -137,32 +130,34 @@ end_of_fixed(const toffee_unifier *u, const toffee_attr *kernel, size_t at)
         !toffee_expr_is_number(out, &n_windows)) {
         return -1;
     }
-    end = (n_windows - 1) * stride + dilation * (kernel->ints[at] - 1) + 1 - pads->ints[at] - size;
-    return end < kernel->ints[at] ? end : -1;
+    end = (n_windows - 1) * w->stride + w->dilation * (w->kernel - 1) + 1 - w->begin - size;
+    return end < w->kernel ? end : -1;
 }
 
 toffee_code
 toffee_unifier_settle_pool(toffee_unifier *u, toffee_status *st)
 {
     toffee_node *node = u->nodes[0];
-    const toffee_attr *ceil_mode = toffee_node_attr(node, "ceil_mode");
     const toffee_attr *kernel = toffee_node_attr(node, "kernel_shape");
-    const toffee_attr *pads = toffee_node_attr(node, "pads");
     int64_t settled[2 * TOFFEE_MAX_RANK];
     bool is_settled = true;
 
-    if (ceil_mode == NULL || ceil_mode->i == 0 || kernel == NULL || pads == NULL ||
-        pads->n != 2 * kernel->n || kernel->n > TOFFEE_MAX_RANK) {
+    if (kernel == NULL || kernel->n > TOFFEE_MAX_RANK) {
         return TOFFEE_OK;
     }
-    memcpy(settled, pads->ints, pads->n * sizeof(*settled));
     for (size_t i = 0; i < kernel->n; i++) {
-        int64_t end = end_of_fixed(u, kernel, i);
+        toffee_windows w;
+        int64_t end = -1;
 
+        if (!toffee_unifier_windows(u, (int32_t)i + 2, &w) || !w.ceils) {
+            return TOFFEE_OK;
+        }
+        end = end_of_fixed(u, &w, (int32_t)i + 2);
         is_settled = is_settled && end >= 0;
-        settled[kernel->n + i] = end >= 0 ? end : settled[kernel->n + i];
+        settled[i] = w.begin;
+        settled[kernel->n + i] = end >= 0 ? end : w.end;
     }
-    TOFFEE_RETURN_IF_ERROR(toffee_node_set_ints(node, "pads", settled, pads->n, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_node_set_ints(node, "pads", settled, 2 * kernel->n, st));
     if (is_settled) {
         toffee_node_remove_attr(node, "ceil_mode");
     }

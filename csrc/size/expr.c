@@ -504,6 +504,14 @@ toffee_expr_is_number(const toffee_expr *expr, int64_t *out)
     return true;
 }
 
+const toffee_atom *
+toffee_expr_atom(const toffee_expr *expr)
+{
+    return expr->n == 1 && expr->terms[0].n == 1 && expr->terms[0].coefficient == 1
+               ? expr->terms[0].atoms[0]
+               : NULL;
+}
+
 bool
 toffee_expr_is_line(const toffee_expr *expr)
 {

@@ -98,6 +98,8 @@ TOFFEE_NODISCARD toffee_code toffee_expr_min(toffee_exprs *pool, const toffee_ex
 
 /* Whether EXPR is a number, and which. OUT may be NULL. */
 bool toffee_expr_is_number(const toffee_expr *expr, int64_t *out);
+/* The atom that EXPR is, or NULL where it is more or less than one. */
+const toffee_atom *toffee_expr_atom(const toffee_expr *expr);
 /* Whether EXPR is a symbol, or a multiple of one, and a number. */
 bool toffee_expr_is_line(const toffee_expr *expr);
 /* Whether EXPR contains a derived atom anywhere. */

@@ -62,8 +62,9 @@ toffee_fit_known(const toffee_exprs *pool, const int64_t *samples)
 static bool
 is_atom(const toffee_expr *expr)
 {
-    return expr->n == 1 && expr->terms[0].n == 1 && expr->terms[0].coefficient == 1 &&
-           expr->terms[0].atoms[0]->left == NULL;
+    const toffee_atom *atom = toffee_expr_atom(expr);
+
+    return atom != NULL && atom->left == NULL;
 }
 
 /* The sums and products of two symbols, and squares, as arguments of quotients; once for each set

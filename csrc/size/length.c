@@ -13,20 +13,16 @@ typedef toffee_code length_rule(toffee_unifier *u, int32_t axis, const toffee_ex
 static toffee_code
 item(toffee_unifier *u, size_t index, size_t i, const toffee_expr **out, toffee_status *st)
 {
-    const toffee_node *node = u->nodes[0];
-    const toffee_value *value = index < node->inputs.n ? node->inputs.data[index] : NULL;
-    const toffee_tensor *tensor = value != NULL ? value->tensor : NULL;
+    int64_t number = 0;
 
     *out = NULL;
     if (index < TOFFEE_UNIFY_MAX_SLOTS && u->slots[index] != NULL) {
-        *out = u->slots[index][i];
+        *out = i < u->n_slots[index] ? u->slots[index][i] : NULL;
         return TOFFEE_OK;
     }
-    if (tensor == NULL || tensor->data == NULL || i >= tensor->n_elements ||
-        !toffee_dtype_is_int(tensor->dtype)) {
-        return TOFFEE_OK;
-    }
-    return toffee_expr_number(u->pool, toffee_element_int(tensor->dtype, tensor->data, i), out, st);
+    return toffee_unifier_constant(u, index, i, &number)
+               ? toffee_expr_number(u->pool, number, out, st)
+               : TOFFEE_OK;
 }
 
 /* Where input INDEX, which lists axes of a tensor of RANK, has AXIS; without the input axes are in
@@ -71,12 +67,33 @@ count(toffee_unifier *u, const toffee_expr *size, int64_t more, int64_t stride, 
     return toffee_expr_add(u->pool, *out, plus, one, out, st);
 }
 
-static bool
-has_ceil_mode(const toffee_node *node)
+bool
+toffee_unifier_windows(const toffee_unifier *u, int32_t axis, toffee_windows *out)
 {
-    const toffee_attr *attr = toffee_node_attr(node, "ceil_mode");
+    const toffee_node *node = u->nodes[0];
+    const toffee_attr *kernel = toffee_node_attr(node, "kernel_shape");
+    const toffee_attr *strides = toffee_node_attr(node, "strides");
+    const toffee_attr *dilations = toffee_node_attr(node, "dilations");
+    const toffee_attr *pads = toffee_node_attr(node, "pads");
+    const toffee_attr *ceil_mode = toffee_node_attr(node, "ceil_mode");
+    size_t at = (size_t)axis - 2;
 
-    return attr != NULL && attr->i != 0;
+    if (axis < 2 || kernel == NULL || at >= kernel->n ||
+        toffee_node_attr(node, "auto_pad") != NULL ||
+        (strides != NULL && strides->n != kernel->n) ||
+        (dilations != NULL && dilations->n != kernel->n) ||
+        (pads != NULL && pads->n != 2 * kernel->n)) {
+        return false;
+    }
+    *out = (toffee_windows){
+        .kernel = kernel->ints[at],
+        .stride = strides != NULL ? strides->ints[at] : 1,
+        .dilation = dilations != NULL ? dilations->ints[at] : 1,
+        .begin = pads != NULL ? pads->ints[at] : 0,
+        .end = pads != NULL ? pads->ints[kernel->n + at] : 0,
+        .ceils = ceil_mode != NULL && ceil_mode->i != 0,
+    };
+    return out->stride > 0;
 }
 
 /* With ceil_mode a last window may hang over, but not begin behind what is there and the padding
@@ -84,37 +101,19 @@ has_ceil_mode(const toffee_node *node)
 static toffee_code
 length_of_windows(toffee_unifier *u, int32_t axis, const toffee_expr **out, toffee_status *st)
 {
-    const toffee_node *node = u->nodes[0];
-    const toffee_attr *kernel = toffee_node_attr(node, "kernel_shape");
-    const toffee_attr *strides = toffee_node_attr(node, "strides");
-    const toffee_attr *dilations = toffee_node_attr(node, "dilations");
-    const toffee_attr *pads = toffee_node_attr(node, "pads");
-    const toffee_expr *size = toffee_unifier_size(u, node->inputs.data[0], axis);
+    const toffee_expr *size = toffee_unifier_size(u, u->nodes[0]->inputs.data[0], axis);
     const toffee_expr *begun = NULL;
-    bool ceils = has_ceil_mode(node);
-    size_t at = (size_t)axis - 2;
-    int64_t stride = 1;
-    int64_t begin = 0;
-    int64_t span = 0; /* of the window, less the padding */
+    toffee_windows w;
+    int64_t more = 0; /* padding, less a window */
 
     *out = NULL;
-    if (axis < 2 || kernel == NULL || at >= kernel->n ||
-        toffee_node_attr(node, "auto_pad") != NULL ||
-        (strides != NULL && strides->n != kernel->n) ||
-        (dilations != NULL && dilations->n != kernel->n) ||
-        (pads != NULL && pads->n != 2 * kernel->n)) {
+    if (!toffee_unifier_windows(u, axis, &w)) {
         return TOFFEE_OK;
     }
-    stride = strides != NULL ? strides->ints[at] : 1;
-    begin = pads != NULL ? pads->ints[at] : 0;
-    span = (dilations != NULL ? dilations->ints[at] : 1) * (kernel->ints[at] - 1) + 1;
-    span -= begin + (pads != NULL ? pads->ints[kernel->n + at] : 0);
-    if (stride < 1) {
-        return TOFFEE_OK;
-    }
-    TOFFEE_RETURN_IF_ERROR(count(u, size, -span, stride, ceils, 1, out, st));
-    if (ceils) {
-        TOFFEE_RETURN_IF_ERROR(count(u, size, begin, stride, true, 0, &begun, st));
+    more = w.begin + w.end - w.dilation * (w.kernel - 1) - 1;
+    TOFFEE_RETURN_IF_ERROR(count(u, size, more, w.stride, w.ceils, 1, out, st));
+    if (w.ceils) {
+        TOFFEE_RETURN_IF_ERROR(count(u, size, w.begin, w.stride, true, 0, &begun, st));
         TOFFEE_RETURN_IF_ERROR(toffee_expr_min(u->pool, *out, begun, out, st));
     }
     return TOFFEE_OK;
@@ -233,7 +232,7 @@ length_of_concat(toffee_unifier *u, int32_t axis, const toffee_expr **out, toffe
         const toffee_value *part = node->inputs.data[i];
         const toffee_expr *size = toffee_unifier_size(u, part, axis);
 
-        if (size == NULL && part->tensor != NULL && axis < part->tensor->rank) {
+        if (size == NULL && part != NULL && part->tensor != NULL && axis < part->tensor->rank) {
             TOFFEE_RETURN_IF_ERROR(
                 toffee_expr_number(u->pool, part->tensor->dims[axis], &size, st));
         }
@@ -259,12 +258,18 @@ toffee_code
 toffee_unifier_length(toffee_unifier *u, int32_t axis, const int64_t *samples, bool *is_simple,
                       const toffee_expr **out, toffee_status *st)
 {
+    const toffee_node *node = u->nodes != NULL ? u->nodes[0] : NULL;
+    toffee_windows w;
+
     *out = NULL;
     *is_simple = false;
-    for (size_t i = 0; u->nodes != NULL && i < TOFFEE_COUNTOF(rules); i++) {
-        if (toffee_str_is(u->nodes[0]->op_type, rules[i].op_type)) {
+    if (node == NULL || node->inputs.n == 0 || node->inputs.data[0] == NULL) {
+        return TOFFEE_OK;
+    }
+    for (size_t i = 0; i < TOFFEE_COUNTOF(rules); i++) {
+        if (toffee_str_is(node->op_type, rules[i].op_type)) {
             TOFFEE_RETURN_IF_ERROR(rules[i].rule(u, axis, out, st));
-            *is_simple = rules[i].is_simple && !has_ceil_mode(u->nodes[0]);
+            *is_simple = rules[i].is_simple && !(toffee_unifier_windows(u, axis, &w) && w.ceils);
         }
     }
     if (*out != NULL && memcmp((*out)->samples, samples, u->n * sizeof(*samples)) != 0) {

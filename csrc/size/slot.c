@@ -128,6 +128,7 @@ note_items(toffee_unifier *u, const slot *s, const toffee_expr *const *exprs, to
     }
     if (s->index < TOFFEE_UNIFY_MAX_SLOTS) {
         u->slots[s->index] = copy;
+        u->n_slots[s->index] = s->n_items;
     }
     return TOFFEE_OK;
 }
@@ -312,14 +313,9 @@ slot_reshape(toffee_unifier *u, const slot *s, toffee_value **out, toffee_status
 static int64_t
 constant_item(const toffee_unifier *u, size_t index, size_t i, int64_t otherwise)
 {
-    const toffee_node *node = u->nodes[0];
-    const toffee_value *value = index < node->inputs.n ? node->inputs.data[index] : NULL;
+    int64_t item = otherwise;
 
-    if (value == NULL || value->tensor == NULL || value->tensor->data == NULL ||
-        i >= value->tensor->n_elements || !toffee_dtype_is_int(value->tensor->dtype)) {
-        return otherwise;
-    }
-    return toffee_element_int(value->tensor->dtype, value->tensor->data, i);
+    return toffee_unifier_constant(u, index, i, &item) ? item : otherwise;
 }
 
 /* EXPR counted from the end of an axis of SIZE, if it is the end or the last element: *OUT is that
@@ -368,8 +364,8 @@ before_padding(toffee_unifier *u, const toffee_expr *size, const toffee_expr **e
         ends[p] += size->samples[p];
     }
     TOFFEE_RETURN_IF_ERROR(toffee_unifier_fit(u, ends, &end, st));
-    if (end != NULL && end->n == 1 && end->terms[0].n == 1 && end->terms[0].coefficient == 1 &&
-        end->terms[0].atoms[0]->kind == TOFFEE_ATOM_SYMBOL) {
+    if (end != NULL && toffee_expr_atom(end) != NULL &&
+        toffee_expr_atom(end)->kind == TOFFEE_ATOM_SYMBOL) {
         *expr = end;
     }
     return TOFFEE_OK;

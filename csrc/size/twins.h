@@ -36,6 +36,7 @@ typedef struct {
     toffee_node *const *nodes;
     TOFFEE_VEC(const toffee_expr *) hints;                   /* sizes of its inputs, for fits */
     const toffee_expr *const *slots[TOFFEE_UNIFY_MAX_SLOTS]; /* elements of inputs that moved */
+    size_t n_slots[TOFFEE_UNIFY_MAX_SLOTS];                  /* how many of each */
     /* What is made for it. */
     TOFFEE_VEC(toffee_node *) made;   /* the new list of nodes */
     TOFFEE_VEC(toffee_value *) fresh; /* values of nodes that the traces do not have */
@@ -56,6 +57,10 @@ toffee_twin *toffee_unifier_twin(const toffee_unifier *u, const toffee_value *va
 /* The size of axis AXIS of VALUE, or NULL where that is not known. */
 const toffee_expr *toffee_unifier_size(const toffee_unifier *u, const toffee_value *value,
                                        int32_t axis);
+/* Into *OUT element I of the whole numbers that input INDEX of the node at hand is at all points,
+ * if it is a constant and has that element; else false. */
+TOFFEE_NODISCARD bool toffee_unifier_constant(const toffee_unifier *u, size_t index, size_t i,
+                                              int64_t *out);
 /* Expresses SAMPLES (one a point), with the sizes of the node's inputs as hints; *OUT is NULL where
  * nothing fits. Errors: NOMEM. */
 TOFFEE_NODISCARD toffee_code toffee_unifier_fit(toffee_unifier *u, const int64_t *samples,
@@ -66,6 +71,18 @@ toffee_code toffee_unifier_fail(const toffee_unifier *u, size_t first, size_t se
                                 toffee_status *st, const char *format, ...) TOFFEE_PRINTF(5, 6);
 
 /* ---- length.c ---- */
+
+/* The windows of a node along one axis. */
+typedef struct {
+    int64_t kernel, stride, dilation;
+    int64_t begin, end; /* padding */
+    bool ceils;         /* a last window may hang over */
+} toffee_windows;
+
+/* Into *OUT the windows of the node at hand along AXIS; false: there are none, or its attributes do
+ * not say them. */
+TOFFEE_NODISCARD bool toffee_unifier_windows(const toffee_unifier *u, int32_t axis,
+                                             toffee_windows *out);
 
 /* *OUT is the size, SAMPLES, of AXIS of what comes out of the node at hand, as it follows from its
  * inputs and attributes; NULL: it does not. *IS_SIMPLE: nobody would write it otherwise. Errors:

@@ -82,6 +82,21 @@ toffee_unifier_size(const toffee_unifier *u, const toffee_value *value, int32_t 
     return NULL;
 }
 
+bool
+toffee_unifier_constant(const toffee_unifier *u, size_t index, size_t i, int64_t *out)
+{
+    const toffee_node *node = u->nodes[0];
+    const toffee_value *value = index < node->inputs.n ? node->inputs.data[index] : NULL;
+    const toffee_tensor *tensor = value != NULL ? value->tensor : NULL;
+
+    if (tensor == NULL || tensor->data == NULL || i >= tensor->n_elements ||
+        !toffee_dtype_is_int(tensor->dtype)) {
+        return false;
+    }
+    *out = toffee_element_int(tensor->dtype, tensor->data, i);
+    return true;
+}
+
 toffee_code
 toffee_unifier_fit(toffee_unifier *u, const int64_t *samples, const toffee_expr **out,
                    toffee_status *st)
