@@ -30,9 +30,18 @@ _MORE = (6, 4, 9, 2, 19, 11, 8, 5, 38, 3, 12, 27, 16, 101, 23, 59)
 #: bound among them is passed over, and then ever farther apart. A prime number of them, so that
 #: each symbol can take them in another order; but several are not large together.
 _MANY = (*range(2, 45), 48, 54, 61, 64, 72, 81, 90, 100, 113, 128)
+#: How large the product of all sizes may be at these; where the model computes at each; and where
+#: it also is a large model, which is run at no more than so many of them.
 _MOST_TOGETHER = 2048
-_MOST_COMPUTED = 64
+_MOST_COMPUTED = 512
+_MOST_COMPUTED_LARGE = 64
 _RUNS_COMPUTED = 30
+#: The largest single size where the model computes at each.
+_LONGEST_COMPUTED = 64
+#: Sizes for each symbol in turn, the others small: together they may be too large. And how many of
+#: them are for a model that computes at each, and for a large one that does.
+_ONE_LARGE = (16, 38, 61, 130)
+_ONE_LARGE_COMPUTED, _ONE_LARGE_COMPUTED_LARGE = 3, 1
 #: How many times the elements of the caller's arguments a model is verified with.
 _MOST_VERIFIED = 32
 #: Of how many times the elements sizes are that a graph is held against after an attempt before.
@@ -82,9 +91,10 @@ def further(request: _dims.Request, computes: bool, is_large: bool) -> list[Size
     if n > 1:
         found += [_towering(others, i) for i in range(n)]
         wanted += [tuple(31 if i == one else 3 for i in range(n)) for one in range(n)]
-    for size in (
-        (16,) if computes and is_large else (16, 38, 61) if computes else (16, 38, 61, 130)
-    ):  # together they may be too large
+    n_large = len(_ONE_LARGE)
+    if computes:
+        n_large = _ONE_LARGE_COMPUTED_LARGE if is_large else _ONE_LARGE_COMPUTED
+    for size in _ONE_LARGE[:n_large]:
         wanted += [tuple(size if i == one else 3 + i for i in range(n)) for one in range(n)]
     found += [tuple(map(_allowed, request.dims, factors)) for factors in wanted]
     return [*found, tuple(map(_least, request.dims))]
@@ -148,38 +158,49 @@ def more(request: _dims.Request) -> list[Sizes]:
 def many(request: _dims.Request, computes: bool, is_large: bool) -> list[Sizes]:
     """Still more sizes, to hold against each other what fits those before; of few elements if the
     model COMPUTES at each, and fewer if it also IS_LARGE."""
-    n = len(request.dims)
     units = [size // dim.multiple_of for dim, size in zip(request.dims, request.sizes, strict=True)]
     tables = [_MANY if own < _NEAR else _near(own) for own in units]
-    most = max(_MOST_TOGETHER, 8 * math.prod(units))
+    wanted = _in_turn(tables, max(_MOST_TOGETHER, 8 * math.prod(units)))
+    if len(units) > 1:
+        wanted += _one_large(tables, units)
+    if computes:
+        most = max(_MOST_COMPUTED_LARGE if is_large else _MOST_COMPUTED, 2 * math.prod(units))
+        longest = [max(_LONGEST_COMPUTED, 2 * own) for own in units]
+        wanted = [
+            factors
+            for factors in wanted
+            if math.prod(factors) <= most
+            and all(n <= limit for n, limit in zip(factors, longest, strict=True))
+        ]
+        if is_large:
+            wanted = wanted[:: len(wanted) // _RUNS_COMPUTED + 1]
+    return list(dict.fromkeys(tuple(map(_allowed, request.dims, factors)) for factors in wanted))
+
+
+def _in_turn(tables: Sequence[Sequence[int]], most: int) -> list[Sizes]:
+    """Each symbol through all of its table, each in another order; with a product of MOST, if they
+    are several."""
     together = [
         tuple(
             mine[(at * (1, 20, 33, 7)[i % 4] + 5 * i) % len(mine)] for i, mine in enumerate(tables)
         )
         for at in range(len(_MANY))
     ]
-    wanted = [factors for factors in together if n == 1 or math.prod(factors) <= most]
-    for one in range(n if n > 1 else 0):  # each large one beside small ones
-        wanted += [
-            tuple(
-                size if i == one else 2 + (at + i) % 4 if own < _NEAR else own + at % 4
-                for i, own in enumerate(units)
-            )
-            for at, size in enumerate(tables[one][n - 1 :: n])
-        ]
-    if computes:
-        most = max(_MOST_COMPUTED if is_large else _MOST_COMPUTED**2 // 8, 2 * math.prod(units))
-        wanted = [
-            factors
-            for factors in wanted
-            if math.prod(factors) <= most
-            and all(
-                n <= max(_MOST_COMPUTED, 2 * own) for n, own in zip(factors, units, strict=True)
-            )
-        ]
-    if computes and is_large:
-        wanted = wanted[:: len(wanted) // _RUNS_COMPUTED + 1]
-    return list(dict.fromkeys(tuple(map(_allowed, request.dims, factors)) for factors in wanted))
+    return [sizes for sizes in together if len(tables) == 1 or math.prod(sizes) <= most]
+
+
+def _one_large(tables: Sequence[Sequence[int]], units: Sequence[int]) -> list[Sizes]:
+    """Each large size of each table, beside small ones of the other symbols: around what the caller
+    gave, UNITS, where that is large."""
+    n = len(tables)
+    return [
+        tuple(
+            size if i == one else 2 + (at + i) % 4 if own < _NEAR else own + at % 4
+            for i, own in enumerate(units)
+        )
+        for one in range(n)
+        for at, size in enumerate(tables[one][n - 1 :: n])
+    ]
 
 
 def _near(units: int) -> tuple[int, ...]:
