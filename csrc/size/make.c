@@ -416,14 +416,6 @@ typedef struct {
     int32_t form;
 } scalar_key;
 
-/* SIZE as a 0-d INT64. */
-static toffee_code
-make_whole(toffee_unifier *u, const toffee_expr *size, toffee_value **out, toffee_status *st)
-{
-    TOFFEE_RETURN_IF_ERROR(make_size(u, size, out, st));
-    return toffee_make_node(u, "Squeeze", out, 1, TOFFEE_DTYPE_INT64, NULL, 0, NULL, out, st);
-}
-
 /* A / B or what else OP_TYPE makes of two 0-d DOUBLE. */
 static toffee_code
 make_double(toffee_unifier *u, const char *op_type, toffee_value *a, toffee_value *b,
@@ -434,7 +426,7 @@ make_double(toffee_unifier *u, const char *op_type, toffee_value *a, toffee_valu
     return toffee_make_node(u, op_type, inputs, 2, TOFFEE_DTYPE_DOUBLE, NULL, 0, NULL, out, st);
 }
 
-/* The form of *OUT, which is the whole number in it. */
+/* What FIT says, as a 0-d DOUBLE: Python computed it so. */
 static toffee_code
 make_form(toffee_unifier *u, const toffee_real_fit *fit, toffee_value **out, toffee_status *st)
 {
@@ -444,10 +436,10 @@ make_form(toffee_unifier *u, const toffee_real_fit *fit, toffee_value **out, tof
         [TOFFEE_REAL_LOG] = "Log",   [TOFFEE_REAL_POWER] = NULL,
         [TOFFEE_REAL_RATIO] = NULL,
     };
+    const toffee_dtype dtype = TOFFEE_DTYPE_DOUBLE;
     toffee_value *inputs[2] = {NULL, NULL};
-    toffee_dtype dtype = TOFFEE_DTYPE_DOUBLE; /* Python computed it so */
 
-    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, &inputs[0], st));
+    TOFFEE_RETURN_IF_ERROR(toffee_make_scalar(u, fit->expr, dtype, &inputs[0], st));
     if (ops[fit->form] != NULL) {
         TOFFEE_RETURN_IF_ERROR(
             toffee_make_node(u, ops[fit->form], inputs, 1, dtype, NULL, 0, NULL, &inputs[0], st));
@@ -457,8 +449,7 @@ make_form(toffee_unifier *u, const toffee_real_fit *fit, toffee_value **out, tof
             toffee_make_node(u, "Reciprocal", inputs, 1, dtype, NULL, 0, NULL, &inputs[0], st));
     }
     if (fit->form == TOFFEE_REAL_RATIO) {
-        TOFFEE_RETURN_IF_ERROR(make_whole(u, fit->by, &inputs[1], st));
-        TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, inputs[1], dtype, &inputs[1], st));
+        TOFFEE_RETURN_IF_ERROR(toffee_make_scalar(u, fit->by, dtype, &inputs[1], st));
         TOFFEE_RETURN_IF_ERROR(make_double(u, "Div", inputs[0], inputs[1], &inputs[0], st));
     }
     if (fit->scale != 1) {
@@ -496,11 +487,19 @@ toffee_make_real(toffee_unifier *u, const toffee_real_fit *fit, toffee_dtype dty
     if (*out != NULL) {
         return TOFFEE_OK;
     }
-    TOFFEE_RETURN_IF_ERROR(make_whole(u, fit->expr, out, st));
     if (fit->form != TOFFEE_REAL_IS || fit->scale != 1 || fit->offset != 0) {
         TOFFEE_RETURN_IF_ERROR(make_form(u, fit, out, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, out, st));
     }
-    TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, out, st));
+    else if (dtype != TOFFEE_DTYPE_INT64) {
+        TOFFEE_RETURN_IF_ERROR(toffee_make_scalar(u, fit->expr, TOFFEE_DTYPE_INT64, out, st));
+        TOFFEE_RETURN_IF_ERROR(toffee_make_cast(u, *out, dtype, out, st));
+    }
+    else {
+        TOFFEE_RETURN_IF_ERROR(make_size(u, fit->expr, out, st));
+        TOFFEE_RETURN_IF_ERROR(
+            toffee_make_node(u, "Squeeze", out, 1, dtype, NULL, 0, NULL, out, st));
+    }
     return remember(u, &u->scalars, key, *out, st);
 }
 
