@@ -1014,3 +1014,17 @@ def test_what_is_refused_leaves_the_file_that_was_there(tmp_path):
     with pytest.raises(toffee.DynamicShapeError):
         export(loop, torch.randn(2, 5), path, dynamic_dims=N)
     assert path.read_bytes() == b"before"
+
+
+def test_how_long_a_slice_is_follows_from_the_slice_whatever_fits_a_few_examples():
+    """3*((n + 1)//2)//2 - (n + 1)//2 is the same at all of them."""
+
+    def forward(x):
+        part = x[len(x) // 2 :][::3]
+        return part + torch.arange(len(part))
+
+    examples = [(torch.randn(n),) for n in (6, 8, 10)]
+    data = exported(forward, torch.randn(5), {"x": {0: "n"}}, examples=examples)
+    assert [info.shape for info in toffee.loads(data).output_info] == [("(n + 5)//6",)]
+    for n in range(1, 30):
+        assert_right(data, forward, (torch.randn(n),))

@@ -88,17 +88,26 @@ def check_fit(formula, symbols, hints=(), remembered=()):
 # ---- expressions ---------------------------------------------------------------------------------
 
 leaves = st.one_of(st.sampled_from(["n", "m"]), st.integers(-9, 9))
-trees = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.tuples(st.sampled_from(["+", "-", "*", "max", "min"]), inner, inner),
-        st.tuples(
-            st.sampled_from(["//", "%"]), inner, st.one_of(st.sampled_from([1, 2, 3, 4, 12]), inner)
+
+
+def trees_of(operators, divisors):
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.tuples(st.sampled_from(operators), inner, inner),
+            st.tuples(
+                st.sampled_from(["//", "%"]), inner, st.sampled_from([1, 2, 3, 4, 12]) | divisors
+            ),
         ),
-    ),
-    max_leaves=9,
-)
+        max_leaves=9,
+    )
+
+
+trees = trees_of(["+", "-", "*"], leaves)
+bounded_trees = trees_of(["+", "-", "*", "max", "min"], leaves)
+flat_trees = trees_of(["+", "-", "max", "min"], st.nothing())
 small = st.integers(-20, 20)
+size = st.integers(1, 30)
 
 
 @settings(max_examples=400, deadline=None)
@@ -106,6 +115,21 @@ small = st.integers(-20, 20)
 def test_an_expression_and_its_text_have_pythons_value_at_the_points_and_elsewhere(
     tree, points, other
 ):
+    check_value(tree, points, (other, 3 - 2 * other))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    tree=bounded_trees | flat_trees,
+    points=st.lists(st.tuples(size, size), min_size=1, max_size=3),
+    other=st.tuples(size, size),
+)
+def test_a_bound_that_is_left_out_never_binds_at_a_size(tree, points, other):
+    check_value(tree, points, other)
+
+
+def check_value(tree, points, other):
+    """TREE has Python's value, and its text has it, at POINTS and at the OTHER sizes."""
     symbols = {"n": tuple(p[0] for p in points), "m": tuple(p[1] for p in points)}
     found = _testing.size_expr(symbols, tree)
     assume(found)
@@ -116,7 +140,7 @@ def test_an_expression_and_its_text_have_pythons_value_at_the_points_and_elsewhe
             continue
         assert sample == expected
         assert eval(found[0], {}, values) == expected
-    values = {"n": other, "m": 3 - 2 * other}
+    values = dict(zip("nm", other, strict=True))
     try:
         expected = evaluate(tree, values)
     except ZeroDivisionError:
@@ -186,6 +210,24 @@ def test_equal_polynomials_are_written_alike_however_they_are_built(a, b, c):
         (("-", ("max", "n", "m"), ("max", "m", "n")), "0"),
         (("//", ("max", ("-", "n", 1), 1), 2), "max(n - 1, 1)//2"),
         (("*", 2, ("min", ("//", "n", 2), "m")), "2*min(n//2, m)"),
+        # Bounds that never bind.
+        (("max", ("-", "n", 1), 0), "n - 1"),
+        (("max", ("-", "n", 2), 0), "max(n - 2, 0)"),
+        (("min", ("//", "n", 2), "n"), "n//2"),
+        (("min", ("//", ("+", "n", 1), 2), "n"), "(n + 1)//2"),
+        (("min", ("//", ("+", "n", 2), 2), "n"), "n//2 + 1"),
+        (("min", ("//", ("+", "n", 3), 2), "n"), "min((n + 1)//2 + 1, n)"),
+        (("max", ("-", "n", ("%", "n", 4)), 0), "n - n % 4"),
+        (("max", ("-", "n", ("//", "n", 3)), 0), "n - n//3"),
+        (("max", ("-", ("*", "n", "m"), ("*", "m", ("//", "n", 3))), 0), "n*m - m*(n//3)"),
+        (("max", ("max", "n", "m"), "n"), "max(n, m)"),
+        (("min", ("min", "n", "m"), ("+", "n", 1)), "min(n, m)"),
+        (("max", ("-", "n", ("min", "n", "m")), 0), "n - min(n, m)"),
+        (("min", ("max", "n", "m"), "n"), "n"),
+        (("max", ("-", 3, ("%", "n", 4)), 0), "3 - n % 4"),
+        (("max", ("-", 2, ("%", "n", 4)), 0), "max(2 - n % 4, 0)"),
+        (("max", ("-", ("*", "n", "m"), "n"), 0), "max(n*m - n, 0)"),
+        (("max", ("-", "n", ("//", "n", "m")), 0), "max(n - n//m, 0)"),
     ],
 )
 def test_an_expression_is_simplified_and_written_in_one_way(tree, expected):
@@ -589,6 +631,8 @@ def test_real_numbers_that_are_no_function_of_a_size_are_not_fitted(samples):
 def test_each_allocation_that_fails_is_a_memory_error(fail_allocation, count_allocations):
     symbols = star(["b", "n"], SIZES)
     tree = ("%", ("//", ("*", ("+", "b", 1), ("-", "n", 2)), ("+", "n", 1)), ("*", "n", 4))
+    cut = ("-", "n", ("%", ("//", "n", 3), 4))
+    bound = ("max", ("min", cut, "b"), ("-", cut, ("max", "n", "b")))
     samples = [b * -(-n // 4) for b, n in zip(*symbols.values(), strict=True)]
     reals = tuple(2.0 / (n + 1) for n in symbols["n"])
     ratios = tuple((b + 1) / n for b, n in zip(*symbols.values(), strict=True))
@@ -598,6 +642,7 @@ def test_each_allocation_that_fails_is_a_memory_error(fail_allocation, count_all
     many = [("+", ("*", k, "b"), "n") for k in range(40)]  # so that the tables grow
     for function, arguments in [
         (_testing.size_expr, (symbols, tree)),
+        (_testing.size_expr, (symbols, bound)),
         (_testing.size_eval, (symbols, tree, {"b": 2, "n": 3})),
         (_testing.size_fit, (symbols, samples, [tree], many)),
         (_testing.size_fit_real, (symbols, DOUBLE, reals, [])),

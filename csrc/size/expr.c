@@ -452,21 +452,28 @@ toffee_expr_of_two(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr 
     return toffee_expr_of_atom(pool, atom, out, st);
 }
 
-/* The one of A and B that KIND says: one of them where their difference is a number. */
+/* The one of A and B that KIND says, if one of them is never the less. */
 static toffee_code
 choose(toffee_exprs *pool, toffee_atom_kind kind, const toffee_expr *a, const toffee_expr *b,
        const toffee_expr **out, toffee_status *st)
 {
     const toffee_expr *difference = NULL;
-    int64_t number = 0;
+    bool has_order = false;
 
     *out = NULL;
     TOFFEE_RETURN_IF_ERROR(toffee_expr_add(pool, a, -1, b, &difference, st));
     if (difference == NULL) {
         return TOFFEE_OK;
     }
-    if (toffee_expr_is_number(difference, &number)) {
-        *out = (number > 0) == (kind == TOFFEE_ATOM_MAX) ? a : b;
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_not_negative(pool, difference, &has_order, st));
+    if (has_order) {
+        *out = kind == TOFFEE_ATOM_MAX ? a : b;
+        return TOFFEE_OK;
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_add(pool, b, -1, a, &difference, st));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_not_negative(pool, difference, &has_order, st));
+    if (has_order) {
+        *out = kind == TOFFEE_ATOM_MAX ? b : a;
         return TOFFEE_OK;
     }
     if (toffee_expr_is_number(a, NULL)) { /* a number stands last */

@@ -88,7 +88,8 @@ TOFFEE_NODISCARD toffee_code toffee_expr_quotient(toffee_exprs *pool, const toff
 TOFFEE_NODISCARD toffee_code toffee_expr_remainder(toffee_exprs *pool, const toffee_expr *a,
                                                    const toffee_expr *b, const toffee_expr **out,
                                                    toffee_status *st);
-/* max(a, b) and min(a, b). */
+/* max(a, b) and min(a, b); one of them where it can be shown to be that (bound.c): max(n - 1, 0) is
+ * n - 1, since a symbol is 1 or more. A derived size is 0 or more. */
 TOFFEE_NODISCARD toffee_code toffee_expr_max(toffee_exprs *pool, const toffee_expr *a,
                                              const toffee_expr *b, const toffee_expr **out,
                                              toffee_status *st);

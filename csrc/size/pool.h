@@ -54,6 +54,10 @@ TOFFEE_NODISCARD toffee_code toffee_expr_of_atom(toffee_exprs *pool, const toffe
 TOFFEE_NODISCARD toffee_code toffee_expr_of_two(toffee_exprs *pool, toffee_atom_kind kind,
                                                 const toffee_expr *left, const toffee_expr *right,
                                                 const toffee_expr **out, toffee_status *st);
+/* Into *OUT whether it can be shown that EXPR is never negative, symbols being 1 or more and
+ * derived sizes 0 or more; EXPR may be NULL. Errors: NOMEM. */
+TOFFEE_NODISCARD toffee_code toffee_expr_not_negative(toffee_exprs *pool, const toffee_expr *expr,
+                                                      bool *out, toffee_status *st);
 /* What an atom of KIND, of those of two expressions, is where these are A and B. False where it has
  * no value. */
 TOFFEE_NODISCARD bool toffee_atom_apply(toffee_atom_kind kind, int64_t a, int64_t b, int64_t *out);
