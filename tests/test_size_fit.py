@@ -226,6 +226,7 @@ def test_equal_polynomials_are_written_alike_however_they_are_built(a, b, c):
         (("min", ("max", "n", "m"), "n"), "n"),
         (("max", ("-", 3, ("%", "n", 4)), 0), "3 - n % 4"),
         (("max", ("-", 2, ("%", "n", 4)), 0), "max(2 - n % 4, 0)"),
+        (("max", ("-", "n", ("%", ("-", 1, "n"), 4)), 0), "max(n - (1 - n) % 4, 0)"),
         (("max", ("-", ("*", "n", "m"), "n"), 0), "max(n*m - n, 0)"),
         (("max", ("-", "n", ("//", "n", "m")), 0), "max(n - n//m, 0)"),
     ],
