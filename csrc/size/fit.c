@@ -347,9 +347,9 @@ fit_whole(toffee_fitter *f, const int64_t *v, size_t depth, const toffee_expr **
         TOFFEE_RETURN_IF_ERROR(toffee_fit_bilinear(f, v, row, out));
     }
     if (*out == NULL) {
-        TOFFEE_RETURN_IF_ERROR(toffee_fit_by_size(f, v, row, out));
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_by_size(f, v, row, &ambiguous, out));
     }
-    if (*out == NULL) {
+    if (*out == NULL && !ambiguous) {
         TOFFEE_RETURN_IF_ERROR(toffee_fit_by_number(f, v, depth > 0, row, &ambiguous, &usual, out));
         divided = *out != NULL && !usual;
     }

@@ -113,58 +113,75 @@ toffee_fitter_take(const toffee_fitter *f, const toffee_expr *found, bool *ambig
 
 /* ---- by a size ------------------------------------------------------------------------------ */
 
-toffee_code
-toffee_fit_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const toffee_expr **out)
+/* *OUT is the quotient or the remainder of E by BY, or of -E with the sign turned, that V is at all
+ * points; NULL: it is none. */
+static toffee_code
+of_two_sizes(toffee_fitter *f, const int64_t *v, const toffee_expr *e, const toffee_expr *by,
+             const toffee_expr **out)
 {
+    bool is_floor = true;
+    bool is_ceiling = true;
+    bool is_remainder = true;
+    bool is_missing = true;
+    bool is_exact = false; /* somewhere: else a ceiling may be a floor and one */
+    const toffee_expr *zero = NULL;
+    int64_t sign = 1;
+
+    *out = NULL;
+    for (size_t p = 0; p < f->pool->n_points; p++) {
+        int64_t q = 0;
+        int64_t whole = 0;
+        int64_t more = 0;
+
+        if (e == by || !toffee_size_floor_div(e->samples[p], by->samples[p], &q) ||
+            __builtin_mul_overflow(q, by->samples[p], &whole) ||
+            __builtin_sub_overflow(e->samples[p], whole, &whole)) {
+            return TOFFEE_OK;
+        }
+        more = whole != 0 ? 1 : 0;
+        is_exact = is_exact || more == 0;
+        is_floor = is_floor && v[p] == q;
+        is_ceiling = is_ceiling && v[p] - more == q;
+        is_remainder = is_remainder && v[p] == whole;
+        is_missing = is_missing && v[p] == (more != 0 ? by->samples[p] - whole : 0);
+        if (!is_floor && !is_ceiling && !is_remainder && !is_missing) {
+            return TOFFEE_OK;
+        }
+    }
+    is_ceiling = is_ceiling && is_exact;
+    if (!is_floor && !is_ceiling && !is_remainder && !is_missing) {
+        return TOFFEE_OK;
+    }
+    sign = is_floor || (is_remainder && !is_ceiling) ? 1 : -1;
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, sign, e, &e, f->st));
+    if (!is_floor && !is_ceiling) {
+        return toffee_expr_remainder(f->pool, e, by, out, f->st);
+    }
+    TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, out, f->st));
+    return toffee_expr_add(f->pool, zero, sign, *out, out, f->st);
+}
+
+toffee_code
+toffee_fit_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, bool *ambiguous,
+                   const toffee_expr **out)
+{
+    const toffee_expr *found = NULL;
+    bool is_any = false; /* several divisors fit */
+    bool usual = false;
+
     if (toffee_row_distinct(f->pool->n_points, v) < 3) {
         return TOFFEE_OK;
     }
-    for (size_t i = 0; i < f->n * f->n && *out == NULL; i++) {
-        const toffee_expr *e = f->bases[i / f->n];
-        const toffee_expr *by = f->bases[i % f->n];
-        bool is_floor = true;
-        bool is_ceiling = true;
-        bool is_remainder = true;
-        bool is_missing = true;
-        bool is_exact = false; /* somewhere: else a ceiling may be a floor and one */
-
-        for (size_t p = 0; p < f->pool->n_points; p++) {
-            int64_t q = 0;
-            int64_t whole = 0;
-            int64_t more = 0;
-
-            if (e == by || !toffee_size_floor_div(e->samples[p], by->samples[p], &q) ||
-                __builtin_mul_overflow(q, by->samples[p], &whole) ||
-                __builtin_sub_overflow(e->samples[p], whole, &whole)) {
-                is_floor = is_ceiling = is_remainder = is_missing = false;
-                break;
-            }
-            more = whole != 0 ? 1 : 0;
-            is_exact = is_exact || more == 0;
-            is_floor = is_floor && v[p] == q;
-            is_ceiling = is_ceiling && v[p] - more == q;
-            is_remainder = is_remainder && v[p] == whole;
-            is_missing = is_missing && v[p] == (more != 0 ? by->samples[p] - whole : 0);
-        }
-        if (is_ceiling && is_exact && !is_floor) {
-            const toffee_expr *zero = NULL;
-
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, e, &e, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, &e, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_add(f->pool, zero, -1, e, out, f->st));
-        }
-        else if (is_floor) {
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_quotient(f->pool, e, by, out, f->st));
-        }
-        else if (is_remainder || is_missing) {
-            const toffee_expr *zero = NULL;
-
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_number(f->pool, 0, &zero, f->st));
-            TOFFEE_RETURN_IF_ERROR(
-                toffee_expr_add(f->pool, zero, is_remainder ? 1 : -1, e, &e, f->st));
-            TOFFEE_RETURN_IF_ERROR(toffee_expr_remainder(f->pool, e, by, out, f->st));
-        }
+    for (size_t i = 0; i < f->n * f->n; i++) {
+        TOFFEE_RETURN_IF_ERROR(of_two_sizes(f, v, f->bases[i / f->n], f->bases[i % f->n], &found));
+        toffee_fitter_take(f, found, ambiguous, out);
+    }
+    if (*out != NULL) { /* L//n may be L//3 at all points */
+        found = NULL;
+        TOFFEE_RETURN_IF_ERROR(toffee_fit_by_number(f, v, true, row, &is_any, &usual, &found));
+        toffee_fitter_take(f, found, ambiguous, out);
+        *ambiguous = *ambiguous || is_any;
     }
     for (size_t i = 0; i < f->n && *out == NULL; i++) {
         const toffee_expr *by = f->bases[i];
@@ -174,6 +191,7 @@ toffee_fit_by_size(toffee_fitter *f, const int64_t *v, int64_t *row, const toffe
                 toffee_expr_quotient(f->pool, toffee_fit_known(f->pool, row), by, out, f->st));
         }
     }
+    *out = *ambiguous ? NULL : *out;
     return TOFFEE_OK;
 }
 

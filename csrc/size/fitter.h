@@ -28,9 +28,10 @@ TOFFEE_NODISCARD toffee_code toffee_fitter_scaled(toffee_fitter *f, const toffee
 void toffee_fitter_take(const toffee_fitter *f, const toffee_expr *found, bool *ambiguous,
                         const toffee_expr **out);
 /* Quotients and remainders of one size by another, which leave no number free; and what was met
- * before, divided by a size without a remainder. */
+ * before, divided by a size without a remainder. Sets *AMBIGUOUS if several fit, or one by a number
+ * as well. */
 TOFFEE_NODISCARD toffee_code toffee_fit_by_size(toffee_fitter *f, const int64_t *v, int64_t *row,
-                                                const toffee_expr **out);
+                                                bool *ambiguous, const toffee_expr **out);
 /* Quotients and remainders by a number; IS_NESTED: V is a part of what was seen, of which less is
  * believed. *AMBIGUOUS: several fit, none better than the others. *IS_USUAL: the floor or the
  * ceiling, or a remainder, of a base itself. */
