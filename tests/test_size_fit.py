@@ -437,6 +437,29 @@ def test_what_is_found_from_points_of_every_kind_is_the_true_form(formula, base)
     check_fit(formula, star(["b", "n"], [s + 24 * base for s in (24, 25, 31, 47, 48, 58, 66)]))
 
 
+@pytest.mark.parametrize(
+    "points, formulas",
+    [
+        (
+            [(3, 1), (2, 2), (4, 3), (3, 4), (4, 5), (3, 7), (4, 9), (2, 1)],
+            ("-(-m//3)", "-(-m//n)"),
+        ),
+        (
+            [(2, 1), (4, 2), (3, 3), (6, 4), (8, 5), (7, 6), (10, 7), (9, 7), (12, 8), (11, 9)],
+            ("m + n//2", "n + m//3"),
+        ),
+    ],
+)
+def test_of_two_forms_that_are_the_same_at_all_points_none_is_taken(points, formulas):
+    names = ("n", "m")
+    few = dict(zip(names, zip(*points, strict=True), strict=True))
+    more = dict(zip(names, zip(*points, (7, 13), (20, 3), strict=True), strict=True))
+    values = {"n": 11, "m": 29}
+    for formula in formulas:
+        assert fit(formula, few) is None
+        assert eval(fit(formula, more), {}, values) == eval(formula, {}, values)
+
+
 def test_a_size_that_moved_at_one_point_only_says_nothing_about_others():
     """x[12:-7:3] has no elements up to 19: of what comes of it there is one run that tells."""
     symbols = {"n": (3, 5, 4, 13, 6, 9, 19, 2, 38)}
