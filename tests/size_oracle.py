@@ -9,6 +9,7 @@ size in each symbol; all others also at sizes beyond, up to 130.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import warnings
@@ -192,8 +193,9 @@ def check_size_program(program: SizeProgram) -> str | None:
     data = buffer.getvalue()
     graph = toffee.loads(data)
     toffee.checker.check_graph(graph)
-    session = _session_of(program, data)
-    names = [value.name for value in session.get_inputs()]
+    # Made where it is run first: it computes what is constant, and CRASHES may be.
+    session = functools.cache(functools.partial(_session_of, program, data))
+    names = [tensor.name for tensor in program.inputs]
     n_compared = 0
     with torch_backend.prepare(graph) as rep:
         for seed, sizes in enumerate(combinations(program, most), 1):
@@ -206,13 +208,11 @@ def check_size_program(program: SizeProgram) -> str | None:
                 continue
             if not all(map(_is_tame, leaves)):
                 continue
-            values = dict(
-                zip((t.name for t in program.inputs), program.arguments(sizes, seed), strict=True)
-            )
+            values = dict(zip(names, program.arguments(sizes, seed), strict=True))
             feeds = {name: as_numpy(values[name]) for name in names}
             backends = {  # in this order: see _is_small
                 "toffee.backend.torch": lambda values=values: rep.run([values[n] for n in names]),
-                "ONNX Runtime": lambda feeds=feeds: session.run(None, feeds),
+                "ONNX Runtime": lambda feeds=feeds: session().run(None, feeds),
             }
             if watch.has_empty and CRASHES & {node.op_type for node in graph.node}:
                 del backends["ONNX Runtime"]

@@ -4,6 +4,7 @@ ONNX Runtime; and what is refused, with the line."""
 from __future__ import annotations
 
 import functools
+import gc
 import io
 import math
 import random
@@ -924,6 +925,37 @@ def test_a_part_of_a_part_is_right_at_sizes_that_the_first_runs_do_not_tell(monk
     runs.clear()
     exported(lambda x: x.flatten() * len(x), torch.randn(3, 2), "n")
     assert len(set(runs)) < 30  # where nothing is divided, few runs tell enough
+
+
+def test_a_model_is_not_run_at_ever_larger_sizes_where_it_makes_much_of_them(monkeypatch):
+    """Refused, it is run at all sizes that there are, and n**4 elements are 10^8 at 100."""
+    monkeypatch.setattr(_size_runs, "_MOST_MADE", 1 << 16)
+    runs = []
+    run = _size_runs.Runner.run
+    monkeypatch.setattr(_size_runs.Runner, "run", lambda *to: runs.append(to[1]) or run(*to))
+
+    def forward(x):
+        made = torch.from_numpy(np.ones(min(len(x), 30) ** 4, "f4"))  # not 10^8 here
+        return x[:, 0], made * (3, 1, 4, 1, 5, 9)[len(x) % 6]
+
+    with pytest.raises(toffee.DynamicShapeError, match="fits no expression"):
+        exported(forward, torch.randn(4, 2), "n")
+    sizes = {n for (n,) in runs}
+    assert max(sizes) == 19 and {2, 7, 10, 14, 15} < sizes
+
+
+def test_the_runs_of_a_model_that_is_refused_are_freed_with_the_error():
+    def forward(x):
+        return x * (3, 1, 4, 1, 5, 9)[len(x) % 6]
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(toffee.DynamicShapeError):
+            exported(forward, torch.randn(4, 2), "n")
+        assert not any(isinstance(found, _size_runs.Run) for found in gc.get_objects())
+    finally:
+        gc.enable()
 
 
 def test_a_size_of_a_tensor_without_elements_is_not_guessed():

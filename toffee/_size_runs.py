@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import operator
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,10 @@ from . import (
 from .errors import DynamicShapeError
 
 _log = logging.getLogger("toffee")
+
+#: How many elements more than at the caller's sizes a model may make of its sizes, np.ones(n * n),
+#: where a run is one of many.
+_MOST_MADE = 1 << 24
 
 #: Inputs of as many elements are not grown by their values, if nobody looks at these.
 _LARGE = 1 << 15
@@ -76,6 +81,7 @@ class Runner:
     sources: set[int] = field(default_factory=set)
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
     traced: set[tuple[int, ...]] = field(default_factory=set)  # sizes that the model took
+    heavy: list[tuple[int, ...]] = field(default_factory=list)  # sizes at which it made too much
 
     def first(self) -> Run:
         """The run of the caller's own arguments. What it leaves in the model stays; what later runs
@@ -88,6 +94,7 @@ class Runner:
         first = Run(self.request.sizes, is_first=True)
         self.tracer(*call, first)
         self.traced.add(first.sizes)
+        self.n_own = _n_elements(first.graph)
         self.computes = first.reads_values
         return first
 
@@ -116,6 +123,8 @@ class Runner:
         args, kwargs = self.arguments(sizes, self.computes)
         self.tracer(args, kwargs, run)
         self.traced.add(sizes)
+        if _n_elements(run.graph) > self.n_own + _MOST_MADE:
+            self.heavy.append(sizes)
         if run.reads_values and not self.computes:  # all is done over
             where = self.request.describe(sizes)
             raise DynamicShapeError(f"a value that was not computed is read at {where}")
@@ -186,11 +195,13 @@ class Runner:
         raise self._refused(wanted[0], error) from error
 
     def taken(self, wanted: Sequence[tuple[int, ...]], known: Sequence[Run]) -> list[Run]:
-        """Runs at those of the sizes WANTED that none of the runs KNOWN had and that the model
-        takes: it need not take every one."""
+        """Runs at those of the sizes WANTED that none of the runs KNOWN had, that are not as large
+        as heavy ones, and that the model takes: it need not take every one."""
         runs = []
         done = {run.sizes for run in known}
         for sizes in [sizes for sizes in dict.fromkeys(wanted) if sizes not in done]:
+            if any(all(map(operator.ge, sizes, heavy)) for heavy in self.heavy):
+                continue
             try:
                 runs.append(self.run(sizes))
             except _core.Error:
@@ -223,6 +234,11 @@ class Runner:
 
         places = _tracing.users_lines(error, _models.parts(self.module))[-1:]
         return _size_errors.refused(self.request, sizes, error, places, tries)
+
+
+def _n_elements(graph: _core.Graph | None) -> int:
+    """Of all initializers of GRAPH."""
+    return sum(math.prod(tensor.dims) for tensor in graph.initializer) if graph is not None else 0
 
 
 def resized(

@@ -389,4 +389,7 @@ def _first_that_does(
             return attempt(group)
         except DynamicShapeError as error:
             refusals.append(error)
-    raise refusals[0]
+    try:
+        raise refusals[0]
+    finally:
+        del refusals  # it would hold the error, which holds this frame and all runs
