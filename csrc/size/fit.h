@@ -13,7 +13,8 @@
  *   a*e/d where it is always whole                    2, or 3 where a is not 1
  *   e*f + b, e*f + g, e*f - g, e*(e - 1)/2
  *   a*n*m + b*n + c*m + d of symbols                  5
- *   e//f, ceil(e/f), e % f, -e % f, g//f              3 values; of the first four nothing else may fit
+ *   e//f, ceil(e/f), e % f, -e % f, g//f              3 values; of the first four nothing else
+ *                                                     may fit
  *   e//d, ceil(e/d), e//d + 1, the first two * d      3
  *   (e + b)//d, c*(e//d)                              4, and nothing else may fit
  *   a*e//d                                            3 where d is 2, else 4
