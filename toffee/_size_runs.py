@@ -81,7 +81,7 @@ class Runner:
     sources: set[int] = field(default_factory=set)
     shapes: _twin.ShapeOnly = field(default_factory=_twin.ShapeOnly)
     traced: set[tuple[int, ...]] = field(default_factory=set)  # sizes that the model took
-    heavy: list[tuple[int, ...]] = field(default_factory=list)  # sizes at which it made too much
+    heavy: set[tuple[int, ...]] = field(default_factory=set)  # sizes at which it made too much
 
     def first(self) -> Run:
         """The run of the caller's own arguments. What it leaves in the model stays; what later runs
@@ -124,7 +124,7 @@ class Runner:
         self.tracer(args, kwargs, run)
         self.traced.add(sizes)
         if _n_elements(run.graph) > self.n_own + _MOST_MADE:
-            self.heavy.append(sizes)
+            self.heavy.add(sizes)
         if run.reads_values and not self.computes:  # all is done over
             where = self.request.describe(sizes)
             raise DynamicShapeError(f"a value that was not computed is read at {where}")

@@ -135,11 +135,11 @@ with_remainder(proof *p, const toffee_expr *rest, const toffee_expr *factor,
     }
     TOFFEE_RETURN_IF_ERROR(toffee_expr_add(p->pool, rest, d - 1, factor, &most, p->st));
     TOFFEE_RETURN_IF_ERROR(not_negative(p, most, out));
-    if (!*out) {
-        TOFFEE_RETURN_IF_ERROR(not_negative(p, left, out));
-        return *out ? with(p, rest, factor, left, out) : TOFFEE_OK;
+    if (*out) {
+        return TOFFEE_OK;
     }
-    return TOFFEE_OK;
+    TOFFEE_RETURN_IF_ERROR(not_negative(p, left, out));
+    return *out ? with(p, rest, factor, left, out) : TOFFEE_OK;
 }
 
 /* Into *OUT whether it is shown that EXPR is not negative. Errors: NOMEM. */
