@@ -283,6 +283,15 @@ def test_an_expression_that_grows_without_end_is_given_up():
     assert _testing.size_expr(symbols, ("*", tree, "n")) == ()
 
 
+def test_a_bound_of_a_derived_size_may_bind_at_0():
+    """A symbol is 1 or more, but what is selected may be nothing."""
+    symbols = {"n": (5, 8), "_k": (3, 7)}
+    assert text(("max", ("-", "_k", 1), 0), **symbols) == "max(_k - 1, 0)"
+    assert text(("max", ("-", ("*", "n", "_k"), 1), 0), **symbols) == "max(n*_k - 1, 0)"
+    assert text(("max", ("-", ("+", "n", "_k"), 1), 0), **symbols) == "n + _k - 1"
+    assert text(("min", ("//", "_k", 2), "_k"), **symbols) == "_k//2"
+
+
 def test_a_derived_size_is_known_for_one_and_has_no_value_elsewhere():
     symbols = {"n": (5, 9), "_count": (3, 4)}
     inside = ("+", "n", ("//", ("*", "_count", "n"), 2))
